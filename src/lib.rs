@@ -1,0 +1,16 @@
+//! outlierd reads records from Kafka, scores them with a variational autoencoder and publishes
+//! explained outliers.
+//!
+//! The modules stand on floors; a file uses its own folder and lower floors, never higher ones
+//! (`tests/floors.rs` reads the `use` lines and fails when that breaks):
+//!
+//! | floor | modules |
+//! | --- | --- |
+//! | 5 entry | `cli`, `commands` |
+//! | 4 composition | `daemon`, `demo` |
+//! | 3 loops | `pipeline`, `training` |
+//! | 2 adapters | `kafka`, `registry`, `http`, `files` |
+//! | 1 domain, pure | `record`, `features`, `vae`, `detect` |
+//! | 0 ground | `config`, `metrics`, `health` |
+
+pub mod config;
