@@ -1,0 +1,202 @@
+//! The command line.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
+
+/// Finds the odd records of a Kafka stream with a variational autoencoder, and says why.
+#[derive(Debug, Parser)]
+#[command(version, propagate_version = true, arg_required_else_help = true)]
+#[command(after_help = "Try it without a Kafka: `outlierd demo`. With your own: `outlierd init`, \
+    `outlierd train`, `outlierd run`.")]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Watch it work: an embedded broker, real input, training, the line, provoked disturbances
+    Demo(Demo),
+    /// Sample a topic or file, infer its fields, and write a commented configuration
+    Init(Init),
+    /// Report every error of a configuration, and what `run` would meet
+    Check(Check),
+    /// Train a model on the newest records of the input topic, or on a file
+    Train(Train),
+    /// Run the daemon
+    Run(Run),
+    /// Score a file with a model: one JSON object a record on standard output
+    Score(Score),
+    /// Put a file's records into a topic, to try things
+    Feed(Feed),
+    /// Show what a model file says of itself
+    Show(Show),
+    /// Write a completion script for a shell
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+}
+
+#[derive(Debug, Args)]
+pub struct Demo {
+    /// Where the records come from: this host's sensors, generated card transactions, or a CSV or
+    /// NDJSON file (also .gz)
+    #[arg(long, default_value = "host", value_name = "host|transactions|FILE")]
+    pub source: String,
+    /// End by itself after this long, training included
+    #[arg(long = "for", value_name = "DURATION", value_parser = duration)]
+    pub lasts: Option<Duration>,
+    /// Print one JSON object with the counts as the last line of standard output
+    #[arg(long)]
+    pub json: bool,
+    /// Provoke no disturbances
+    #[arg(long)]
+    pub no_disturb: bool,
+    /// Where metrics, health and status are served
+    #[arg(long, default_value = "127.0.0.1:0", value_name = "HOST:PORT")]
+    pub http: std::net::SocketAddr,
+    /// Seed of the generated transactions and of the training
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+}
+
+#[derive(Debug, Args)]
+pub struct Init {
+    /// The cluster, as host:port[,host:port...]
+    #[arg(long, default_value = "localhost:9092")]
+    pub brokers: String,
+    /// The topic to read
+    #[arg(long)]
+    pub topic: String,
+    /// Infer from this CSV or NDJSON file (also .gz) instead of the topic
+    #[arg(long, value_name = "FILE")]
+    pub from_file: Option<PathBuf>,
+    /// Where the configuration goes; `-` is standard output
+    #[arg(long, short, default_value = "outlierd.toml", value_name = "FILE")]
+    pub output: PathBuf,
+    /// Records to look at
+    #[arg(long, default_value_t = 10_000, value_name = "N")]
+    pub sample: usize,
+    /// Overwrite the configuration if it exists
+    #[arg(long)]
+    pub force: bool,
+}
+
+/// Which configuration.
+#[derive(Debug, Args)]
+pub struct ConfigFile {
+    /// The configuration file
+    #[arg(long = "config", short, default_value = "outlierd.toml", value_name = "FILE")]
+    pub path: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub struct Check {
+    #[command(flatten)]
+    pub config: ConfigFile,
+    /// Look at the configuration alone, not at the cluster and the model
+    #[arg(long)]
+    pub offline: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Train {
+    #[command(flatten)]
+    pub config: ConfigFile,
+    /// Train on records from this time on: RFC 3339, or back from now as in -7d
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true, conflicts_with = "from_file")]
+    pub from: Option<String>,
+    /// Train on records before this time
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true, conflicts_with = "from_file")]
+    pub to: Option<String>,
+    /// Train on this CSV or NDJSON file (also .gz) instead of the topic
+    #[arg(long, value_name = "FILE")]
+    pub from_file: Option<PathBuf>,
+    /// Where the model goes; without it, model.path of the configuration
+    #[arg(long, short, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct Run {
+    #[command(flatten)]
+    pub config: ConfigFile,
+}
+
+#[derive(Debug, Args)]
+pub struct Score {
+    /// The CSV or NDJSON file (also .gz) to score
+    pub file: PathBuf,
+    /// The model
+    #[arg(long, short, value_name = "FILE")]
+    pub model: PathBuf,
+    /// The alert budget by which records are flagged: a share as 0.1%, or a number a day
+    #[arg(long, default_value = "0.1%")]
+    pub budget: String,
+    /// Print flagged and rejected records only
+    #[arg(long)]
+    pub outliers: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Feed {
+    /// The CSV or NDJSON file (also .gz)
+    pub file: PathBuf,
+    /// The cluster, as host:port[,host:port...]
+    #[arg(long, default_value = "localhost:9092")]
+    pub brokers: String,
+    /// The topic to write
+    #[arg(long)]
+    pub topic: String,
+    /// The field whose value becomes the key
+    #[arg(long, value_name = "PATH")]
+    pub key: Option<String>,
+    /// Records a second; as fast as it goes if not given
+    #[arg(long, value_name = "N", conflicts_with = "speed")]
+    pub rate: Option<f64>,
+    /// Replay by the records' own time, this many times as fast
+    #[arg(long, value_name = "FACTOR", requires = "time")]
+    pub speed: Option<f64>,
+    /// The field that holds the record's time
+    #[arg(long, value_name = "PATH")]
+    pub time: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct Show {
+    /// The model file
+    pub model: PathBuf,
+    /// For programs: the manifest as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `75s`, `10m`, `2h`.
+fn duration(text: &str) -> Result<Duration, String> {
+    text.parse::<jiff::SignedDuration>()
+        .ok()
+        .and_then(|duration| Duration::try_from(duration).ok())
+        .ok_or_else(|| "a duration such as 75s, 10m or 2h is wanted".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn durations_are_read_as_people_write_them() {
+        assert_eq!(duration("75s"), Ok(Duration::from_secs(75)));
+        assert_eq!(duration("10m"), Ok(Duration::from_secs(600)));
+        assert!(duration("soon").is_err() && duration("-5s").is_err());
+    }
+}

@@ -1,0 +1,119 @@
+//! `outlierd check`: what `run` would meet.
+
+use crate::cli;
+use crate::config::{Config, Start};
+use crate::daemon;
+use crate::kafka::{Bounds, Connection, Reader, partitions};
+use crate::registry;
+
+use super::load;
+
+pub(super) fn run(arguments: &cli::Check) -> anyhow::Result<()> {
+    let config = load(&arguments.config.path)?;
+    println!("configuration  ok: {} fields of topic {}", config.fields.len(), config.input.topic);
+    if !config.output.redact.is_empty() && config.dead_letter.payload {
+        println!(
+            "               note: dead letters carry the raw record, redacted fields included; \
+             dead_letter.payload = \"none\" keeps them out"
+        );
+    }
+    if arguments.offline {
+        return Ok(());
+    }
+    let faults = check_cluster(&config) + check_model(&config);
+    anyhow::ensure!(faults == 0, "{faults} fault(s) found, see above");
+    println!("`outlierd run` would {}", plan(&config));
+    Ok(())
+}
+
+/// Says each topic's state; returns the number of faults.
+fn check_cluster(config: &Config) -> usize {
+    let connection = Connection::new(&config.kafka);
+    let mut faults = 0;
+    for (role, topic) in [
+        ("input", &config.input.topic),
+        ("output", &config.output.topic),
+        ("dead letters", &config.dead_letter.topic),
+    ] {
+        match partitions(&connection, topic) {
+            Ok(count) => println!("{role:14} ok: {topic}, {count} partition(s)"),
+            Err(fault) => {
+                println!("{role:14} FAULT: {fault}");
+                faults += 1;
+                if matches!(fault, crate::kafka::TopicFault::Client(_)) {
+                    // Nobody answers: asking for the other topics would only take longer.
+                    return faults;
+                }
+            }
+        }
+    }
+    if faults == 0 {
+        faults += check_reading(config, &connection);
+    }
+    faults
+}
+
+/// Reads one record, which needs the right to.
+fn check_reading(config: &Config, connection: &Connection) -> usize {
+    let newest = Bounds {
+        newest: Some(1),
+        ..Bounds::default()
+    };
+    let read = Reader::open(connection, &config.input.topic, newest)
+        .map_err(anyhow::Error::from)
+        .and_then(|reader| {
+            let mut count = 0;
+            reader.read(|_| count += 1)?;
+            Ok(count)
+        });
+    match read {
+        Ok(0) => println!("reading        ok: {} holds no records now", config.input.topic),
+        Ok(_) => println!("reading        ok"),
+        Err(error) => {
+            println!("reading        FAULT: {error:#}");
+            return 1;
+        }
+    }
+    0
+}
+
+fn check_model(config: &Config) -> usize {
+    let fitted = registry::load(&config.model.path)
+        .map_err(anyhow::Error::from)
+        .and_then(|stored| Ok((daemon::policy(config, &stored.model)?, stored)));
+    match fitted {
+        Ok((policy, stored)) => {
+            println!(
+                "model          ok: {}, trained {} on {} rows; threshold p {:.5}{}",
+                stored.version,
+                stored.model.provenance.created,
+                stored.model.provenance.rows,
+                policy.threshold.p,
+                if policy.threshold.attested() { "" } else { " (finer than its rows attest)" }
+            );
+            0
+        }
+        Err(error) => {
+            println!("model          FAULT: {error:#}");
+            1
+        }
+    }
+}
+
+fn plan(config: &Config) -> String {
+    let start = match config.input.start {
+        Start::Latest => "the end".to_owned(),
+        Start::Earliest => "the start".to_owned(),
+        Start::AfterTraining => "the end of the training rows".to_owned(),
+        Start::Time(time) => format!("the first record at or after {time}"),
+    };
+    format!(
+        "read {} as group {} (from the committed offsets; without them, from {start}), publish \
+         outliers to {} and dead letters to {}, and serve HTTP at {}",
+        config.input.topic,
+        config.input.group,
+        config.output.topic,
+        config.dead_letter.topic,
+        config.http.bind
+    )
+}

@@ -1,0 +1,76 @@
+//! `outlierd init`: a configuration from what a topic or file holds.
+
+use std::path::Path;
+
+use anyhow::Context;
+
+use crate::cli;
+use crate::config;
+use crate::files;
+use crate::kafka::{Bounds, Connection, Reader};
+use crate::record::survey::Survey;
+
+pub(super) fn run(arguments: &cli::Init) -> anyhow::Result<()> {
+    let to_stdout = arguments.output == Path::new("-");
+    anyhow::ensure!(
+        to_stdout || arguments.force || !arguments.output.exists(),
+        "{} exists already: name another file with --output, or overwrite it with --force",
+        arguments.output.display()
+    );
+    let mut survey = Survey::new();
+    let records = match &arguments.from_file {
+        Some(path) => sample_file(path, arguments.sample, &mut survey)?,
+        None => sample_topic(arguments, &mut survey)?,
+    };
+    anyhow::ensure!(
+        records > 0,
+        "there are no records to infer fields from: wait until the topic holds some, or give \
+         --from-file"
+    );
+    let report = survey.report();
+    let text = report.to_toml(&arguments.brokers, &arguments.topic);
+    if to_stdout {
+        print!("{text}");
+        return Ok(());
+    }
+    std::fs::write(&arguments.output, text)
+        .with_context(|| format!("writing {}", arguments.output.display()))?;
+    println!("{}", report.summary());
+    println!(
+        "wrote {}: read it, then `outlierd check -c {0}` and `outlierd train -c {0}`",
+        arguments.output.display()
+    );
+    Ok(())
+}
+
+fn sample_file(path: &Path, sample: usize, survey: &mut Survey) -> anyhow::Result<usize> {
+    let mut rows = files::open(path)?;
+    let mut record = Vec::new();
+    let mut records = 0;
+    while records < sample && rows.next(&mut record)? {
+        survey.add(&record);
+        records += 1;
+    }
+    Ok(records)
+}
+
+fn sample_topic(arguments: &cli::Init, survey: &mut Survey) -> anyhow::Result<usize> {
+    let connection = Connection::new(&config::Kafka {
+        brokers: arguments.brokers.clone(),
+        properties: [].into(),
+        secrets: [].into(),
+    });
+    let newest = Bounds {
+        newest: Some(arguments.sample),
+        ..Bounds::default()
+    };
+    let reader = Reader::open(&connection, &arguments.topic, newest)?;
+    let mut records = 0;
+    reader.read(|record| {
+        if let Some(payload) = record.payload {
+            survey.add(payload);
+            records += 1;
+        }
+    })?;
+    Ok(records)
+}

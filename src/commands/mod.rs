@@ -1,0 +1,79 @@
+//! One file a subcommand. What goes wrong here is said to a person: the sentence, and what to do.
+
+use std::process::ExitCode;
+
+use crate::cli::{Cli, Command};
+use crate::config::{self, Config};
+
+mod check;
+mod demo;
+mod feed;
+mod init;
+mod material;
+mod run;
+mod score;
+mod show;
+mod train;
+
+/// The status of a command that met a bad configuration or bad arguments (`EX_USAGE`).
+pub const BAD_CONFIGURATION: u8 = 64;
+
+/// Runs the command and says what went wrong, if something did.
+pub fn dispatch(cli: Cli) -> ExitCode {
+    let outcome = match cli.command {
+        Command::Demo(arguments) => demo::run(&arguments),
+        Command::Init(arguments) => init::run(&arguments),
+        Command::Check(arguments) => check::run(&arguments),
+        Command::Train(arguments) => train::run(&arguments),
+        Command::Run(arguments) => run::run(&arguments),
+        Command::Score(arguments) => score::run(&arguments),
+        Command::Feed(arguments) => feed::run(&arguments),
+        Command::Show(arguments) => show::run(&arguments),
+        Command::Completions { shell } => completions(shell),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) if error.is::<config::Errors>() => {
+            eprintln!("{error}");
+            ExitCode::from(BAD_CONFIGURATION)
+        }
+        Err(error) => {
+            eprintln!("outlierd: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn completions(shell: clap_complete::Shell) -> anyhow::Result<()> {
+    let mut command = <Cli as clap::CommandFactory>::command();
+    clap_complete::generate(shell, &mut command, "outlierd", &mut std::io::stdout());
+    Ok(())
+}
+
+/// The configuration at `path`, with the environment over it.
+fn load(path: &std::path::Path) -> anyhow::Result<Config> {
+    Ok(config::load(path, std::env::vars())?)
+}
+
+/// Log lines go to standard error, as `[log]` says.
+fn start_logging(log: &config::Log) {
+    use tracing_subscriber::filter::LevelFilter;
+    let level = match log.level {
+        config::Level::Error => LevelFilter::ERROR,
+        config::Level::Warn => LevelFilter::WARN,
+        config::Level::Info => LevelFilter::INFO,
+        config::Level::Debug => LevelFilter::DEBUG,
+    };
+    let builder = tracing_subscriber::fmt()
+        .with_max_level(level)
+        .with_target(false)
+        .with_writer(std::io::stderr);
+    // The only error is that a logger is set already.
+    match log.format {
+        config::Format::Json => builder.json().flatten_event(true).try_init().ok(),
+        config::Format::Human => {
+            let terminal = std::io::IsTerminal::is_terminal(&std::io::stderr());
+            builder.with_ansi(terminal).try_init().ok()
+        }
+    };
+}

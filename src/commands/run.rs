@@ -1,0 +1,37 @@
+//! `outlierd run`: the daemon.
+
+use std::sync::Arc;
+
+use anyhow::Context;
+
+use super::{load, start_logging};
+use crate::cli;
+use crate::daemon::{Daemon, DaemonError, Signals};
+use crate::registry;
+
+pub(super) fn run(arguments: &cli::Run) -> anyhow::Result<()> {
+    let config = load(&arguments.config.path)?;
+    start_logging(&config.log);
+    let stored = registry::load(&config.model.path)?;
+    let runtime = runtime()?;
+    runtime.block_on(async {
+        let mut signals = Signals::listen().context("listening for signals")?;
+        match Daemon::start(Arc::new(config), stored, &mut signals).await {
+            Ok(daemon) => Ok(daemon.run(&mut signals).await?),
+            Err(DaemonError::StoppedEarly) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    })?;
+    // A thread that still waits for a broker must not hold the process back.
+    runtime.shutdown_background();
+    Ok(())
+}
+
+/// tokio serves HTTP, signals and timers; the line has threads of its own.
+pub(super) fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .context("starting the runtime")
+}

@@ -1,0 +1,71 @@
+//! `outlierd show`: what a model file says of itself.
+
+use crate::cli;
+use crate::registry;
+
+pub(super) fn run(arguments: &cli::Show) -> anyhow::Result<()> {
+    let stored = registry::load(&arguments.model)?;
+    let manifest = &stored.manifest;
+    if arguments.json {
+        let mut shown = serde_json::to_value(manifest)?;
+        shown["version"] = stored.version.clone().into();
+        println!("{}", serde_json::to_string_pretty(&shown)?);
+        return Ok(());
+    }
+    let model = &stored.model;
+    let from = &model.provenance;
+    println!("version      {} ({} KiB, format {})", stored.version, stored.bytes / 1024, manifest.format);
+    println!("trained      {} on {} rows of {}", from.created, from.rows, from.source);
+    if let (Some(first), Some(last)) = (&from.from, &from.to) {
+        println!("             from {first} to {last}");
+    }
+    if let Some(rate) = from.records_per_day {
+        println!("             about {rate:.0} records a day");
+    }
+    for (partition, first, next) in &from.offsets {
+        println!("             partition {partition}: offsets {first} to {next}, the last one excluded");
+    }
+    println!("data         {:?}, seed {}", from.data, from.seed);
+    println!(
+        "network      {} columns, hidden {}, latent {}, {} member(s)",
+        model.encoding.width(),
+        model.shape.hidden,
+        model.shape.latent,
+        model.members.len()
+    );
+    println!(
+        "held out     ELBO {:.3}, reconstruction error {:.3}, KL {:.3} a record",
+        model.held_out.elbo, model.held_out.reconstruction_error, model.held_out.kl
+    );
+    let calibration = &model.calibration;
+    println!(
+        "calibration  {} rows{}, {}",
+        calibration.rows(),
+        if calibration.cross_fitted { " (cross-fitted)" } else { "" },
+        match calibration.tail() {
+            Some(tail) => format!("Pareto tail of shape {:.2} from score {:.2}", tail.pareto.shape, tail.from),
+            None => "no tail".into(),
+        }
+    );
+    for p in [0.1, 0.01, 0.001] {
+        if p >= calibration.resolution() {
+            println!("             score {:>8.2} at p {p}", calibration.score_at(p));
+        }
+    }
+    println!("schema       {}", manifest.schema_fingerprint);
+    for field in &model.encoding.fields {
+        let kind = format!("{:?}", field.kind).to_lowercase();
+        let what = match field.parts.first() {
+            None => "constant or absent in training: not used".into(),
+            Some(crate::features::Part::Scaled { mean, deviation }) => {
+                format!("mean {mean:.4}, deviation {deviation:.4}")
+            }
+            Some(_) if !field.vocabulary.is_empty() => {
+                format!("{} words: {}", field.vocabulary.len(), field.vocabulary.join(", "))
+            }
+            Some(_) => String::new(),
+        };
+        println!("  {:28} {kind:12} {what}", field.path);
+    }
+    Ok(())
+}

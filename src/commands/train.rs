@@ -1,0 +1,176 @@
+//! `outlierd train`: from records to a model file.
+
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use jiff::Timestamp;
+
+use super::{load, material, start_logging};
+use crate::cli;
+use crate::config::{Budget, Config};
+use crate::daemon;
+use crate::kafka::Bounds;
+use crate::registry::{self, Stored};
+use crate::training::{Collection, learn};
+
+pub(super) fn run(arguments: &cli::Train) -> anyhow::Result<()> {
+    let config = load(&arguments.config.path)?;
+    start_logging(&config.log);
+    let began = Instant::now();
+    let (collection, source) = match &arguments.from_file {
+        Some(path) => material::from_file(&config, path)?,
+        None => material::from_topic(&config, bounds(arguments, &config)?)?,
+    };
+    let collected = Collected::of(&collection);
+    let bar = material::bar(0, "training");
+    let created = Timestamp::now().to_string();
+    let model = learn(collection, source, &config.train, created, &mut |at| {
+        bar.set_length(at.steps as u64);
+        bar.set_position(at.step as u64);
+        bar.set_message(format!("training, loss {:.3}", at.loss));
+        ControlFlow::Continue(())
+    })?;
+    bar.finish_and_clear();
+    let path = arguments.output.as_ref().unwrap_or(&config.model.path);
+    let stored = registry::save(&model, path)?;
+    print_summary(&config, &stored, path, &collected, began.elapsed());
+    Ok(())
+}
+
+/// Counts of what was read, for the summary.
+struct Collected {
+    rows: usize,
+    overwritten: usize,
+    filtered: usize,
+    rejected: Vec<String>,
+    first_error: Option<String>,
+}
+
+impl Collected {
+    fn of(collection: &Collection) -> Collected {
+        let rejected = collection.rejected().iter();
+        Collected {
+            rows: collection.rows(),
+            overwritten: collection.overwritten(),
+            filtered: collection.filtered(),
+            rejected: rejected.map(|(class, count)| format!("{count} {}", class.as_str())).collect(),
+            first_error: collection.first_error().map(ToOwned::to_owned),
+        }
+    }
+}
+
+/// The time range that was asked for; by default `train.since` back from now.
+fn bounds(arguments: &cli::Train, config: &Config) -> anyhow::Result<Bounds> {
+    let now = Timestamp::now();
+    let from = match &arguments.from {
+        Some(text) => time(text, now).context("--from")?,
+        None => now - config.train.since,
+    };
+    let to = arguments.to.as_ref().map(|text| time(text, now).context("--to")).transpose()?;
+    anyhow::ensure!(
+        to.is_none_or(|to| from < to),
+        "--from {from} is not before --to {}: swap them",
+        to.unwrap_or(now)
+    );
+    Ok(Bounds {
+        from_ms: Some(from.as_millisecond()),
+        to_ms: to.map(Timestamp::as_millisecond),
+        newest: Some(config.train.max_rows),
+    })
+}
+
+/// RFC 3339, or `-7d`: so long before `now`. Days have 24 hours.
+fn time(text: &str, now: Timestamp) -> anyhow::Result<Timestamp> {
+    let wanted = "a time as 2026-03-01T00:00:00Z, or one back from now as -7d or -90m, is wanted";
+    if let Some(back) = text.strip_prefix('-') {
+        let days = back.strip_suffix('d').and_then(|days| days.parse::<u32>().ok());
+        let back = match days {
+            Some(days) => Duration::from_secs(u64::from(days) * 86_400),
+            None => back
+                .parse::<jiff::SignedDuration>()
+                .ok()
+                .and_then(|back| Duration::try_from(back).ok())
+                .with_context(|| format!("{text:?}: {wanted}"))?,
+        };
+        return now.checked_sub(back).with_context(|| format!("{text:?}: {wanted}"));
+    }
+    text.parse().with_context(|| format!("{text:?}: {wanted}"))
+}
+
+fn print_summary(config: &Config, stored: &Stored, path: &Path, read: &Collected, took: Duration) {
+    let model = &stored.model;
+    let held_out = &model.held_out;
+    println!("model      {} ({}, {} KiB)", path.display(), stored.version, stored.bytes / 1024);
+    println!("rows       {} in {:.1} s", read.rows, took.as_secs_f64());
+    if read.overwritten > 0 {
+        println!("           {} older ones left out: train.max_rows = {}", read.overwritten, config.train.max_rows);
+    }
+    if read.filtered > 0 {
+        println!("           {} did not match input.where", read.filtered);
+    }
+    if let Some(first) = &read.first_error {
+        println!("           unusable: {}; the first: {first}", read.rejected.join(", "));
+    }
+    let unused: Vec<&str> = model.unused_fields().collect();
+    println!("fields     {} in {} columns", config.fields.len() - unused.len(), model.encoding.width());
+    if !unused.is_empty() {
+        println!("           constant or absent, so not used: {}", unused.join(", "));
+    }
+    println!(
+        "held out   {} rows: ELBO {:.3}, reconstruction error {:.3}, KL {:.3} a record",
+        held_out.rows, held_out.elbo, held_out.reconstruction_error, held_out.kl
+    );
+    let calibration = &model.calibration;
+    println!(
+        "calibrated on {} rows{}{}",
+        calibration.rows(),
+        if calibration.cross_fitted { ", cross-fitted in blocks of time" } else { ", the newest" },
+        match calibration.tail() {
+            Some(tail) => format!(", Pareto tail of shape {:.2}", tail.pareto.shape),
+            None => ", no tail".into(),
+        }
+    );
+    match daemon::policy(config, model) {
+        Ok(policy) => {
+            let threshold = policy.threshold;
+            println!(
+                "threshold  score {:.2}, p {:.5}, for a budget of {}",
+                calibration.score_at(threshold.p),
+                threshold.p,
+                describe(config.detect.budget)
+            );
+            if !threshold.attested() {
+                println!(
+                    "           the budget is finer than these rows can attest: outliers are those odder \
+                     than all of them"
+                );
+            }
+        }
+        Err(misfit) => println!("threshold  {misfit}"),
+    }
+}
+
+fn describe(budget: Budget) -> String {
+    match budget {
+        Budget::Share(share) => format!("{} %", share * 100.0),
+        Budget::PerDay(alerts) => format!("{alerts} a day"),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_absolute_or_back_from_now() {
+        let now: Timestamp = "2026-03-08T00:00:00Z".parse().unwrap();
+        assert_eq!(time("-7d", now).unwrap().to_string(), "2026-03-01T00:00:00Z");
+        assert_eq!(time("-90m", now).unwrap().to_string(), "2026-03-07T22:30:00Z");
+        assert!(time("2026-03-01T00:00:00Z", now).unwrap() < now);
+        let error = time("yesterday", now).unwrap_err();
+        assert!(format!("{error:#}").contains("-7d"));
+    }
+}

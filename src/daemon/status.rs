@@ -1,0 +1,69 @@
+//! What `/status` tells.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use serde_json::json;
+
+use crate::config::Config;
+use crate::detect::Policy;
+use crate::health::Health;
+use crate::http;
+use crate::metrics::{Disposition, Metrics};
+use crate::registry::Stored;
+
+/// The page, made anew on every request; no secret and no record is in it.
+pub(super) fn page(
+    config: &Arc<Config>,
+    stored: &Stored,
+    policy: &Policy,
+    health: &Arc<Health>,
+    metrics: &Arc<Metrics>,
+) -> http::Status {
+    let (config, health, metrics) = (Arc::clone(config), Arc::clone(health), Arc::clone(metrics));
+    let began = Instant::now();
+    let provenance = &stored.model.provenance;
+    let model = json!({
+        "version": stored.version,
+        "schema": stored.model.schema_fingerprint(),
+        "created": provenance.created,
+        "source": provenance.source,
+        "rows": provenance.rows,
+        "calibration_rows": stored.model.calibration.rows(),
+        "members": stored.model.members.len(),
+    });
+    let threshold = json!({
+        "budget": policy.threshold.budget,
+        "p": policy.threshold.p,
+        "attested": policy.threshold.attested(),
+        "score": stored.model.calibration.score_at(policy.threshold.p),
+    });
+    Arc::new(move || {
+        let unmet = health.readiness();
+        let reasons: Vec<_> = unmet
+            .iter()
+            .map(|(condition, reason)| json!({"condition": condition.as_str(), "reason": reason}))
+            .collect();
+        let records = Disposition::ALL
+            .iter()
+            .map(|&disposition| {
+                let count = metrics.records.get(disposition).get();
+                (disposition.as_str().to_owned(), json!(count))
+            })
+            .collect::<serde_json::Map<_, _>>();
+        json!({
+            "version": env!("CARGO_PKG_VERSION"),
+            "uptime_seconds": began.elapsed().as_secs(),
+            "ready": unmet.is_empty(),
+            "reasons": reasons,
+            "input": {"topic": config.input.topic, "group": config.input.group},
+            "output": {"topic": config.output.topic, "dead_letter_topic": config.dead_letter.topic},
+            "device": "cpu",
+            "model": model,
+            "threshold": threshold,
+            "records": records,
+            "flag_rate": metrics.flag_rate.get(),
+            "assigned_partitions": metrics.assigned_partitions.get(),
+        })
+    })
+}

@@ -1,0 +1,23 @@
+//! From a network's terms to a verdict with its reasons.
+//!
+//! A [`Detector`] scores rows with a [`Model`], turns each score into a p-value by the model's
+//! [`Calibration`], and decides by the [`Policy`] that the user set (alert budget, directions,
+//! least deviations). Everything here is a pure function of the record and the model: the same
+//! bytes give the same bits, alone or in any batch.
+
+mod calibration;
+mod detector;
+mod episode;
+mod explanation;
+mod model;
+mod pareto;
+mod policy;
+
+pub use calibration::{Calibration, Claim, Tail};
+pub use detector::{Detector, Scored, Verdict};
+pub use episode::{Episode, Episodes};
+pub use explanation::{Expected, Observed, Reason, Side, sentence};
+pub(crate) use model::hex;
+pub use model::{Fitted, Golden, HeldOut, Model, Provenance};
+pub use pareto::Pareto;
+pub use policy::{FieldPolicy, Policy, Threshold};

@@ -1,0 +1,115 @@
+//! What a trained model is: everything that turns a record's cells into a calibrated score.
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::Calibration;
+use crate::config::TrainingData;
+use crate::features::Encoding;
+use crate::vae::{Member, Shape};
+
+/// A trained model, in memory. `registry` reads and writes it as one file.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Model {
+    pub encoding: Encoding,
+    pub shape: Shape,
+    pub members: Vec<Fitted>,
+    pub calibration: Calibration,
+    pub held_out: HeldOut,
+    pub provenance: Provenance,
+    pub golden: Vec<Golden>,
+}
+
+/// A network of the ensemble with what its terms are on held-out rows.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Fitted {
+    pub member: Member,
+    /// Median over held-out rows of NLL + KL / 2.
+    pub center: f32,
+    /// Their 0.9 quantile less the median; above 0.
+    pub spread: f32,
+    /// Median of each head's NLL: what an ordinary record's head costs. One a head.
+    pub head_medians: Vec<f32>,
+}
+
+/// Means over the held-out rows, nats a record, at the posterior mean.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct HeldOut {
+    pub rows: usize,
+    pub elbo: f64,
+    pub reconstruction_log_likelihood: f64,
+    pub kl: f64,
+    pub reconstruction_error: f64,
+}
+
+/// Where a model comes from.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Provenance {
+    /// RFC 3339.
+    pub created: String,
+    /// `topic NAME` or `file NAME`.
+    pub source: String,
+    /// Of a topic: partition, first offset, next offset.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub offsets: Vec<(i32, i64, i64)>,
+    pub rows: usize,
+    /// Rows that could not be used, as dead letters would be.
+    pub rejected: usize,
+    /// Earliest and latest time of the rows, RFC 3339, where they have one.
+    pub from: Option<String>,
+    pub to: Option<String>,
+    /// Records a day over the whole source, where the rows have a time.
+    pub records_per_day: Option<f64>,
+    pub data: TrainingData,
+    pub seed: u64,
+    pub parent: Option<String>,
+}
+
+/// A row with the score that it must have: checked whenever the model is loaded.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Golden {
+    /// One a field; `null` is missing.
+    pub cells: Vec<Option<f64>>,
+    pub score: f32,
+}
+
+impl Golden {
+    pub fn new(cells: &[f64], score: f32) -> Golden {
+        Golden {
+            cells: cells
+                .iter()
+                .map(|&cell| (!cell.is_nan()).then_some(cell))
+                .collect(),
+            score,
+        }
+    }
+
+    pub fn row(&self) -> Vec<f64> {
+        let cell = |cell: &Option<f64>| cell.unwrap_or(f64::NAN);
+        self.cells.iter().map(cell).collect()
+    }
+}
+
+impl Model {
+    /// A short hash of the fields and their kinds: two models with the same one read the same
+    /// records.
+    pub fn schema_fingerprint(&self) -> String {
+        let digest = Sha256::digest(self.encoding.fingerprint_text().as_bytes());
+        hex(&digest[..8])
+    }
+
+    /// Paths of the configured fields that the network does not see, because they were constant
+    /// or absent in training.
+    pub fn unused_fields(&self) -> impl Iterator<Item = &str> {
+        self.encoding
+            .fields
+            .iter()
+            .filter(|field| field.parts.is_empty())
+            .map(|field| field.path.as_str())
+    }
+}
+
+/// Lower-case hexadecimal digits of `bytes`.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

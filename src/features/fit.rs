@@ -1,0 +1,178 @@
+//! Fitting an [`Encoding`] on training rows.
+
+use crate::config::Kind;
+
+use super::{EncodedField, Encoding, Part, Table};
+
+/// Mean and deviation are taken of values clipped to these quantiles, so that a few absurd readings
+/// in the training rows do not set the scale.
+const CLIPPED_SHARE: f64 = 0.001;
+
+/// Words that a categorical field keeps; the others share one class. Each word costs a column.
+pub const MAX_WORDS: usize = 63;
+
+/// A field to encode, and the words seen in it.
+#[derive(Debug, Clone)]
+pub struct FieldSpec {
+    pub path: String,
+    pub kind: Kind,
+    /// Of a categorical field, the words by their cell value less one.
+    pub words: Vec<String>,
+}
+
+/// Why training rows cannot be encoded.
+#[derive(Debug, thiserror::Error)]
+pub enum FitError {
+    #[error("there are no training rows")]
+    NoRows,
+    #[error(
+        "every field is constant or missing in the training rows ({fields}): there is nothing to \
+         learn; name other fields or a longer time range"
+    )]
+    NothingVaries { fields: String },
+}
+
+impl Encoding {
+    /// Fits scales and vocabularies on `rows`, whose categorical cells are 1 + an index into the
+    /// field's `words`. Also returns the rows with those cells renumbered to the kept words.
+    pub fn fit(fields: &[FieldSpec], mut rows: Table) -> Result<(Encoding, Table), FitError> {
+        if rows.rows() == 0 {
+            return Err(FitError::NoRows);
+        }
+        let fields: Vec<_> = fields
+            .iter()
+            .enumerate()
+            .map(|(index, spec)| fit_field(spec, index, &mut rows))
+            .collect();
+        if fields.iter().all(|field| field.parts.is_empty()) {
+            let fields = fields.iter().map(|field| field.path.as_str());
+            return Err(FitError::NothingVaries {
+                fields: fields.collect::<Vec<_>>().join(", "),
+            });
+        }
+        Ok((Encoding { fields }, rows))
+    }
+}
+
+fn fit_field(spec: &FieldSpec, index: usize, rows: &mut Table) -> EncodedField {
+    let mut vocabulary = vec![];
+    let parts = match spec.kind {
+        Kind::Numeric => fit_number(rows.present(index).collect()).into_iter().collect(),
+        Kind::Timestamp => fit_time(rows.present(index)),
+        Kind::Boolean if rows.present(index).next().is_some() => vec![Part::Flag],
+        Kind::Boolean => vec![],
+        Kind::Categorical => {
+            vocabulary = keep_frequent_words(&spec.words, index, rows);
+            let classes = vocabulary.len() + 1;
+            if vocabulary.is_empty() {
+                vec![]
+            } else {
+                vec![Part::OneHot { classes }]
+            }
+        }
+    };
+    EncodedField {
+        path: spec.path.clone(),
+        kind: spec.kind,
+        vocabulary,
+        parts,
+    }
+}
+
+/// Mean and deviation of the clipped values; `None` when they do not vary.
+fn fit_number(mut values: Vec<f64>) -> Option<Part> {
+    values.sort_unstable_by(f64::total_cmp);
+    let (low, high) = (
+        quantile(&values, CLIPPED_SHARE)?,
+        quantile(&values, 1.0 - CLIPPED_SHARE)?,
+    );
+    let count = values.len() as f64;
+    let clipped = || values.iter().map(|value| value.clamp(low, high));
+    let mean = clipped().sum::<f64>() / count;
+    let deviation = (clipped().map(|value| (value - mean).powi(2)).sum::<f64>() / count).sqrt();
+    (deviation > 1e-9 * mean.abs().max(1e-9)).then_some(Part::Scaled { mean, deviation })
+}
+
+/// The value below which the share `q` of the sorted values lies (nearest rank).
+fn quantile(sorted: &[f64], q: f64) -> Option<f64> {
+    let last = sorted.len().checked_sub(1)?;
+    sorted.get((q * last as f64).round() as usize).copied()
+}
+
+fn fit_time(times: impl Iterator<Item = f64>) -> Vec<Part> {
+    let (low, high) = times.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), time| {
+        (low.min(time), high.max(time))
+    });
+    Part::cycles(high - low)
+}
+
+/// Keeps the most frequent words and renumbers the field's cells accordingly.
+fn keep_frequent_words(words: &[String], field: usize, rows: &mut Table) -> Vec<String> {
+    let mut counts = vec![0_usize; words.len() + 1];
+    for cell in rows.present(field) {
+        if let Some(count) = counts.get_mut(cell as usize) {
+            *count += 1;
+        }
+    }
+    let mut order: Vec<usize> = (1..=words.len()).filter(|&word| counts[word] > 0).collect();
+    order.sort_by_key(|&word| (std::cmp::Reverse(counts[word]), word));
+    order.truncate(MAX_WORDS);
+    let mut renumbered = vec![0.0; words.len() + 1];
+    for (new, &old) in order.iter().enumerate() {
+        renumbered[old] = (new + 1) as f64;
+    }
+    rows.map_field(field, |cell| {
+        renumbered.get(cell as usize).copied().unwrap_or(0.0)
+    });
+    order.iter().map(|&word| words[word - 1].clone()).collect()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn spec(kind: Kind, words: &[&str]) -> FieldSpec {
+        FieldSpec {
+            path: "f".into(),
+            kind,
+            words: words.iter().map(ToString::to_string).collect(),
+        }
+    }
+
+    fn column(cells: &[f64]) -> Table {
+        let mut table = Table::new(1);
+        cells.iter().for_each(|&cell| table.push(&[cell]));
+        table
+    }
+
+    #[test]
+    fn the_scale_ignores_one_absurd_reading_in_thousands() {
+        let mut cells: Vec<f64> = (0..4000).map(|row| f64::from(row % 10)).collect();
+        cells[77] = 1e12;
+        let (encoding, _) = Encoding::fit(&[spec(Kind::Numeric, &[])], column(&cells)).unwrap();
+        let Part::Scaled { mean, deviation } = encoding.fields[0].parts[0] else {
+            unreachable!("a number is scaled")
+        };
+        assert!((mean - 4.5).abs() < 0.01 && (deviation - 2.872).abs() < 0.01);
+    }
+
+    #[test]
+    fn a_constant_field_has_no_part_and_a_table_of_them_is_refused() {
+        let both = [spec(Kind::Numeric, &[]), spec(Kind::Numeric, &[])];
+        let mut rows = Table::new(2);
+        (0..10).for_each(|row| rows.push(&[3.0, f64::from(row)]));
+        let (encoding, _) = Encoding::fit(&both, rows).unwrap();
+        assert_eq!(encoding.field_of_head(), [1]);
+        let refused = Encoding::fit(&both[..1], column(&[3.0, 3.0, f64::NAN]));
+        assert!(matches!(refused, Err(FitError::NothingVaries { .. })));
+    }
+
+    #[test]
+    fn words_are_renumbered_by_frequency() {
+        let words = spec(Kind::Categorical, &["rare", "often", "never"]);
+        let (encoding, rows) = Encoding::fit(&[words], column(&[1.0, 2.0, 2.0])).unwrap();
+        assert_eq!(encoding.fields[0].vocabulary, ["often", "rare"]);
+        assert_eq!(rows.present(0).collect::<Vec<_>>(), [2.0, 1.0, 1.0]);
+    }
+}

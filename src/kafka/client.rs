@@ -1,0 +1,223 @@
+//! Client settings, and what every client reports about itself.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rdkafka::ClientContext;
+use rdkafka::client::Client;
+use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::statistics::Statistics;
+
+use crate::config;
+use crate::health::{Condition, Health};
+use crate::metrics::Metrics;
+
+/// How long a request for metadata or watermarks may take.
+pub(super) const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Why a client could not be made or asked.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    #[error("librdkafka refuses the settings in [kafka]: {0}")]
+    Settings(#[source] KafkaError),
+    #[error("no broker of {brokers} answers ({source}): check kafka.brokers and that the cluster is up")]
+    Unreachable {
+        brokers: String,
+        source: KafkaError,
+    },
+    #[error("asking {what}: {source}")]
+    Request {
+        what: String,
+        source: KafkaError,
+    },
+}
+
+/// The settings for clients of one cluster.
+#[derive(Clone)]
+pub struct Connection {
+    base: ClientConfig,
+    brokers: String,
+    next_generation: bool,
+}
+
+impl Connection {
+    pub fn new(kafka: &config::Kafka) -> Connection {
+        let mut base = ClientConfig::new();
+        base.set("bootstrap.servers", &kafka.brokers);
+        base.set("client.id", "outlierd");
+        for (key, value) in &kafka.properties {
+            base.set(key, value);
+        }
+        for (key, secret) in &kafka.secrets {
+            base.set(key, secret.expose());
+        }
+        base.set_log_level(RDKafkaLogLevel::Info);
+        Connection {
+            next_generation: base.get("group.protocol") == Some("consumer"),
+            brokers: kafka.brokers.clone(),
+            base,
+        }
+    }
+
+    pub fn brokers(&self) -> &str {
+        &self.brokers
+    }
+
+    /// Settings of a consumer, each with the reason that it is not librdkafka's default.
+    pub(super) fn consumer(&self, group: &str) -> ClientConfig {
+        let mut config = self.base.clone();
+        for (key, value) in [
+            // Offsets are committed by hand, after delivery, and never otherwise.
+            ("enable.auto.commit", "false"),
+            ("enable.auto.offset.store", "false"),
+            // An offset out of range is an error to decide on, never a silent jump.
+            ("auto.offset.reset", "error"),
+            ("check.crcs", "true"),
+            // The default lets a drained queue wait for a second before it is filled again.
+            ("fetch.queue.backoff.ms", "50"),
+            // Bounds what the client holds; the line holds a few batches more.
+            ("queued.max.messages.kbytes", "32768"),
+            ("statistics.interval.ms", "1000"),
+        ] {
+            config.set(key, value);
+        }
+        if !self.next_generation && self.base.get("partition.assignment.strategy").is_none() {
+            config.set("partition.assignment.strategy", "cooperative-sticky");
+        }
+        config.set("group.id", group);
+        config
+    }
+
+    /// Settings of the producer: every message acknowledged by all in-sync replicas, once, in
+    /// order, however long that takes.
+    pub(super) fn producer(&self) -> ClientConfig {
+        let mut config = self.base.clone();
+        config.remove("group.protocol");
+        for (key, value) in [
+            ("acks", "all"),
+            ("enable.idempotence", "true"),
+            ("message.timeout.ms", "0"),
+            ("queue.buffering.max.kbytes", "65536"),
+            ("statistics.interval.ms", "0"),
+        ] {
+            config.set(key, value);
+        }
+        for (key, value) in [("linger.ms", "5"), ("compression.type", "lz4")] {
+            if self.base.get(key).is_none() {
+                config.set(key, value);
+            }
+        }
+        config
+    }
+}
+
+impl ClientError {
+    /// Tells "nobody there" from other failures of a request.
+    pub(super) fn request(connection: &Connection, what: String, source: KafkaError) -> ClientError {
+        match source.rdkafka_error_code() {
+            Some(
+                RDKafkaErrorCode::BrokerTransportFailure
+                | RDKafkaErrorCode::AllBrokersDown
+                | RDKafkaErrorCode::OperationTimedOut
+                | RDKafkaErrorCode::Resolve,
+            ) => ClientError::Unreachable {
+                brokers: connection.brokers.clone(),
+                source,
+            },
+            _ => ClientError::Request { what, source },
+        }
+    }
+}
+
+/// The cluster's id, or its addresses where it tells none.
+pub(super) fn cluster_id<C: ClientContext>(client: &Client<C>, brokers: &str) -> String {
+    client
+        .fetch_cluster_id(PATIENCE)
+        .unwrap_or_else(|| brokers.to_owned())
+}
+
+/// What a client of the line tells the daemon: its log lines, and whether a broker is there.
+#[derive(Clone)]
+pub(super) struct Reporting {
+    pub(super) name: &'static str,
+    pub(super) health: Arc<Health>,
+    pub(super) metrics: Arc<Metrics>,
+}
+
+impl Reporting {
+    pub(super) fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        use RDKafkaLogLevel as L;
+        let client = self.name;
+        match level {
+            L::Emerg | L::Alert | L::Critical | L::Error => {
+                tracing::warn!(client, facility, "librdkafka: {message}");
+            }
+            L::Warning => tracing::info!(client, facility, "librdkafka: {message}"),
+            L::Notice | L::Info | L::Debug => {
+                tracing::debug!(client, facility, "librdkafka: {message}");
+            }
+        }
+    }
+
+    pub(super) fn error(&self, error: &KafkaError, reason: &str) {
+        if error.rdkafka_error_code() == Some(RDKafkaErrorCode::AllBrokersDown) {
+            self.broker(Err(format!("no broker answers: {reason}")));
+        } else {
+            tracing::debug!(client = self.name, "{error}: {reason}");
+        }
+    }
+
+    /// Once a second: is any broker connected?
+    pub(super) fn stats(&self, statistics: &Statistics) {
+        let connected = |broker: &rdkafka::statistics::Broker| broker.state == "UP";
+        if statistics.brokers.values().any(connected) {
+            self.broker(Ok(()));
+        } else {
+            self.broker(Err("no broker is connected".into()));
+        }
+    }
+
+    fn broker(&self, state: Result<(), String>) {
+        self.metrics.broker_up.set(i64::from(state.is_ok()));
+        if let Some(change) = self.health.set(Condition::Broker, state) {
+            match change {
+                Ok(()) => tracing::info!("a broker is connected"),
+                Err(reason) => tracing::warn!("{reason}; retrying"),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn connection(properties: &[(&str, &str)]) -> Connection {
+        Connection::new(&config::Kafka {
+            brokers: "127.0.0.1:1".into(),
+            properties: properties
+                .iter()
+                .map(|(key, value)| ((*key).to_string(), (*value).to_string()))
+                .collect(),
+            secrets: [("sasl.password".to_string(), config::Secret::new("hush".into()))].into(),
+        })
+    }
+
+    #[test]
+    fn promises_are_kept_whatever_is_passed_through() {
+        let consumer = connection(&[("enable.auto.commit", "true")]).consumer("g");
+        assert_eq!(consumer.get("enable.auto.commit"), Some("false"));
+        assert_eq!(consumer.get("auto.offset.reset"), Some("error"));
+        assert_eq!(consumer.get("sasl.password"), Some("hush"));
+    }
+
+    #[test]
+    fn the_assignment_strategy_is_left_alone_with_the_next_generation_protocol() {
+        let next = connection(&[("group.protocol", "consumer")]);
+        assert_eq!(next.consumer("g").get("partition.assignment.strategy"), None);
+        assert_eq!(next.producer().get("group.protocol"), None);
+        let classic = connection(&[]).consumer("g");
+        assert_eq!(classic.get("partition.assignment.strategy"), Some("cooperative-sticky"));
+    }
+}

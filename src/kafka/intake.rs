@@ -1,0 +1,422 @@
+//! The consumer of the line.
+//!
+//! One OS thread polls it (a `StreamConsumer` can stall on lost wake-ups). Assignments are answered
+//! in the callback, because only there can a start offset be given; everything else about them
+//! reaches the loop as a [`Change`].
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use rdkafka::client::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, RebalanceProtocol};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::{BorrowedMessage, Message};
+use rdkafka::statistics::Statistics;
+use rdkafka::topic_partition_list::Offset;
+use rdkafka::types::RDKafkaRespErr;
+use rdkafka::TopicPartitionList;
+
+use super::assignment::StartRule;
+use super::client::{ClientError, Connection, PATIENCE, Reporting, cluster_id};
+use super::topics::{self, TopicFault};
+use super::{Change, Position};
+use crate::config;
+use crate::health::Health;
+use crate::metrics::Metrics;
+
+/// Asked to let go of revoked partitions; returns when the line has, or has taken too long.
+pub type LetGo = Box<dyn Fn(&[i32]) + Send + Sync>;
+
+/// Why the intake cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub enum IntakeError {
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    #[error(transparent)]
+    Topic(#[from] TopicFault),
+    #[error("the consumer failed for good: {0}; restart outlierd")]
+    Fatal(#[source] KafkaError),
+    #[error("not allowed to read {topic} as group {group}: {source}; grant READ on both")]
+    Forbidden {
+        topic: String,
+        group: String,
+        source: KafkaError,
+    },
+}
+
+/// What one poll brought.
+pub enum Polled<'a> {
+    Record(Received<'a>),
+    /// A partition whose next offset is out of the log's range: records were lost.
+    OutOfRange { partition: i32 },
+    /// Nothing for the line; it may have been an event.
+    Nothing,
+}
+
+/// One record as the client holds it.
+pub struct Received<'a>(BorrowedMessage<'a>);
+
+impl Received<'_> {
+    pub fn partition(&self) -> i32 {
+        self.0.partition()
+    }
+    pub fn offset(&self) -> i64 {
+        self.0.offset()
+    }
+    pub fn key(&self) -> Option<&[u8]> {
+        self.0.key()
+    }
+    pub fn payload(&self) -> Option<&[u8]> {
+        self.0.payload()
+    }
+    /// Epoch milliseconds; -1 if the record has none.
+    pub fn timestamp_ms(&self) -> i64 {
+        self.0.timestamp().to_millis().unwrap_or(-1)
+    }
+}
+
+/// The consumer of the line; shared by the thread that polls and the thread that commits.
+pub struct Intake {
+    consumer: Arc<BaseConsumer<GroupContext>>,
+    topic: String,
+    group: String,
+    cluster: String,
+}
+
+impl Intake {
+    /// Connects, checks that the topic is there, and joins the group. `let_go` is called from
+    /// within [`Intake::poll`] when partitions are revoked.
+    ///
+    /// # Errors
+    /// When librdkafka refuses the settings, no broker answers, or the topic is missing.
+    pub fn join(
+        connection: &Connection,
+        input: &config::Input,
+        after_training: BTreeMap<i32, i64>,
+        health: &Arc<Health>,
+        metrics: &Arc<Metrics>,
+        let_go: LetGo,
+    ) -> Result<Intake, IntakeError> {
+        let context = GroupContext {
+            rule: StartRule {
+                topic: input.topic.clone(),
+                start: input.start,
+                after_training,
+            },
+            reporting: Reporting {
+                name: "consumer",
+                health: Arc::clone(health),
+                metrics: Arc::clone(metrics),
+            },
+            owned: Mutex::default(),
+            changes: Mutex::default(),
+            changed: AtomicBool::new(false),
+            high: Mutex::default(),
+            let_go,
+            closing: AtomicBool::new(false),
+        };
+        let consumer: BaseConsumer<GroupContext> = connection
+            .consumer(&input.group)
+            .create_with_context(context)
+            .map_err(ClientError::Settings)?;
+        topics::ask(consumer.client(), connection, &input.topic)?;
+        let cluster = cluster_id(consumer.client(), connection.brokers());
+        consumer
+            .subscribe(&[&input.topic])
+            .map_err(ClientError::Settings)?;
+        Ok(Intake {
+            consumer: Arc::new(consumer),
+            topic: input.topic.clone(),
+            group: input.group.clone(),
+            cluster,
+        })
+    }
+
+    /// The handle for the thread that commits.
+    pub fn share(&self) -> Intake {
+        Intake {
+            consumer: Arc::clone(&self.consumer),
+            topic: self.topic.clone(),
+            group: self.group.clone(),
+            cluster: self.cluster.clone(),
+        }
+    }
+
+    /// The id of the cluster.
+    pub fn cluster(&self) -> &str {
+        &self.cluster
+    }
+
+    /// Waits up to `patience` for a record or an event.
+    ///
+    /// # Errors
+    /// When the consumer cannot go on.
+    pub fn poll(&self, patience: Duration) -> Result<Polled<'_>, IntakeError> {
+        use RDKafkaErrorCode as E;
+        match self.consumer.poll(patience) {
+            None => Ok(Polled::Nothing),
+            Some(Ok(message)) => Ok(Polled::Record(Received(message))),
+            Some(Err(source)) => match source.rdkafka_error_code() {
+                Some(E::AutoOffsetReset | E::OffsetOutOfRange) => Ok(self.out_of_range()),
+                Some(E::Fatal | E::GroupAuthorizationFailed | E::TopicAuthorizationFailed) => {
+                    Err(self.stop_for(source))
+                }
+                // Unknown for a while after it was made, or while brokers restart.
+                _ => {
+                    tracing::warn!("consumer: {source}; it retries by itself");
+                    Ok(Polled::Nothing)
+                }
+            },
+        }
+    }
+
+    fn stop_for(&self, source: KafkaError) -> IntakeError {
+        if source.rdkafka_error_code() == Some(RDKafkaErrorCode::Fatal) {
+            return IntakeError::Fatal(source);
+        }
+        IntakeError::Forbidden {
+            topic: self.topic.clone(),
+            group: self.group.clone(),
+            source,
+        }
+    }
+
+    /// The error names no partition: it is the one whose position lies outside its watermarks.
+    fn out_of_range(&self) -> Polled<'static> {
+        let Ok(positions) = self.consumer.position() else {
+            return Polled::Nothing;
+        };
+        for element in positions.elements_for_topic(&self.topic) {
+            let partition = element.partition();
+            let Ok((low, high)) = self.watermarks(partition) else {
+                continue;
+            };
+            if let Offset::Offset(at) = element.offset()
+                && !(low..=high).contains(&at)
+            {
+                return Polled::OutOfRange { partition };
+            }
+        }
+        Polled::Nothing
+    }
+
+    /// Whether [`Intake::changes`] has something to tell. Costs one load, so that it can be asked
+    /// for every record.
+    pub fn has_changes(&self) -> bool {
+        self.consumer.context().changed.load(Ordering::Acquire)
+    }
+
+    /// What changed in the assignment since the last call.
+    pub fn changes(&self) -> Vec<Change> {
+        let context = self.consumer.context();
+        context.changed.store(false, Ordering::Release);
+        std::mem::take(&mut *lock(&context.changes))
+    }
+
+    /// The first offset there is and the next one to be written.
+    ///
+    /// # Errors
+    /// When no broker answers.
+    pub fn watermarks(&self, partition: i32) -> Result<(i64, i64), KafkaError> {
+        self.consumer.fetch_watermarks(&self.topic, partition, PATIENCE)
+    }
+
+    /// The latest known end of each partition, from librdkafka's statistics.
+    pub fn ends(&self) -> BTreeMap<i32, i64> {
+        lock(&self.consumer.context().high).clone()
+    }
+
+    /// Stops fetching all partitions; what the client had fetched of them is dropped and will be
+    /// fetched again.
+    ///
+    /// # Errors
+    /// When librdkafka refuses.
+    pub fn pause(&self) -> Result<(), KafkaError> {
+        self.consumer.pause(&self.consumer.assignment()?)
+    }
+
+    /// # Errors
+    /// When librdkafka refuses.
+    pub fn resume(&self, halted: &BTreeSet<i32>) -> Result<(), KafkaError> {
+        let mut wanted = TopicPartitionList::new();
+        for element in self.consumer.assignment()?.elements_for_topic(&self.topic) {
+            if !halted.contains(&element.partition()) {
+                wanted.add_partition(&self.topic, element.partition());
+            }
+        }
+        self.consumer.resume(&wanted)
+    }
+
+    /// Stops fetching one partition.
+    ///
+    /// # Errors
+    /// When librdkafka refuses.
+    pub fn halt(&self, partition: i32) -> Result<(), KafkaError> {
+        let mut list = TopicPartitionList::new();
+        list.add_partition(&self.topic, partition);
+        self.consumer.pause(&list)
+    }
+
+    /// Commits `positions`, those that are still ours, and waits for the broker's word. Returns
+    /// how many were ours.
+    ///
+    /// # Errors
+    /// When the commit is refused or nobody answers.
+    pub fn commit(&self, positions: &[Position]) -> Result<usize, KafkaError> {
+        let mut list = TopicPartitionList::new();
+        {
+            let owned = lock(&self.consumer.context().owned);
+            for position in positions {
+                if owned.contains(&position.partition) {
+                    let mut element = list.add_partition(&self.topic, position.partition);
+                    element.set_offset(Offset::Offset(position.next))?;
+                    element.set_metadata(&*position.note);
+                }
+            }
+        }
+        if list.count() > 0 {
+            self.consumer.commit(&list, CommitMode::Sync)?;
+        }
+        Ok(list.count())
+    }
+
+    /// Leaves the group. Dropping a consumer can block while brokers are down, so that happens on
+    /// a thread of its own which nobody waits for longer than `patience`.
+    pub fn leave(self, patience: Duration) {
+        self.consumer.context().closing.store(true, Ordering::SeqCst);
+        let (done, wait) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            if let Err(error) = self.consumer.unassign() {
+                tracing::debug!("unassign: {error}");
+            }
+            drop(self);
+            done.send(()).ok();
+        });
+        if wait.recv_timeout(patience).is_err() {
+            tracing::warn!("leaving the group took longer than {patience:?}; its members will be told by the session timeout");
+        }
+    }
+}
+
+/// librdkafka calls this from within poll.
+struct GroupContext {
+    rule: StartRule,
+    reporting: Reporting,
+    owned: Mutex<BTreeSet<i32>>,
+    changes: Mutex<Vec<Change>>,
+    changed: AtomicBool,
+    high: Mutex<BTreeMap<i32, i64>>,
+    let_go: LetGo,
+    closing: AtomicBool,
+}
+
+impl ClientContext for GroupContext {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        self.reporting.log(level, facility, message);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        self.reporting.error(&error, reason);
+    }
+
+    fn stats(&self, statistics: Statistics) {
+        self.reporting.stats(&statistics);
+        if let Some(topic) = statistics.topics.get(&self.rule.topic) {
+            let mut high = lock(&self.high);
+            for partition in topic.partitions.values().filter(|p| p.ls_offset >= 0) {
+                high.insert(partition.partition, partition.ls_offset);
+            }
+        }
+    }
+}
+
+impl ConsumerContext for GroupContext {
+    fn rebalance(
+        &self,
+        consumer: &BaseConsumer<Self>,
+        event: RDKafkaRespErr,
+        list: &mut TopicPartitionList,
+    ) {
+        let partitions: Vec<i32> = list
+            .elements_for_topic(&self.rule.topic)
+            .iter()
+            .map(|element| element.partition())
+            .collect();
+        let outcome = match event {
+            RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS => {
+                self.assigned(consumer, &partitions)
+            }
+            RDKafkaRespErr::RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS => {
+                self.revoked(consumer, &partitions, list)
+            }
+            other => {
+                tracing::warn!("rebalance: {}", RDKafkaErrorCode::from(other));
+                consumer.unassign()
+            }
+        };
+        if let Err(error) = outcome {
+            tracing::warn!("rebalance: {error}");
+        }
+    }
+}
+
+impl GroupContext {
+    fn tell(&self, change: Change) {
+        lock(&self.changes).push(change);
+        self.changed.store(true, Ordering::Release);
+    }
+
+    fn assigned(&self, consumer: &BaseConsumer<Self>, partitions: &[i32]) -> Result<(), KafkaError> {
+        let known = consumer
+            .fetch_metadata(Some(&self.rule.topic), PATIENCE)
+            .ok()
+            .and_then(|metadata| Some(metadata.topics().first()?.partitions().len()))
+            .and_then(|count| i32::try_from(count).ok())
+            .unwrap_or(0);
+        let positions = loop {
+            match self.rule.positions(consumer, partitions, known) {
+                Ok(positions) => break positions,
+                Err(_) if self.closing.load(Ordering::SeqCst) => return Ok(()),
+                // Starting without knowing where would skip or repeat: ask until told.
+                Err(error) => tracing::warn!("asking for committed offsets: {error}; again"),
+            }
+        };
+        let mut starts = TopicPartitionList::new();
+        for position in &positions {
+            let next = Offset::Offset(position.next);
+            starts.add_partition_offset(&self.rule.topic, position.partition, next)?;
+        }
+        match consumer.rebalance_protocol() {
+            RebalanceProtocol::Cooperative => consumer.incremental_assign(&starts)?,
+            _ => consumer.assign(&starts)?,
+        }
+        lock(&self.owned).extend(partitions);
+        self.tell(Change::Assigned(positions));
+        Ok(())
+    }
+
+    fn revoked(
+        &self,
+        consumer: &BaseConsumer<Self>,
+        partitions: &[i32],
+        list: &TopicPartitionList,
+    ) -> Result<(), KafkaError> {
+        if !self.closing.load(Ordering::SeqCst) {
+            (self.let_go)(partitions);
+        }
+        lock(&self.owned).retain(|partition| !partitions.contains(partition));
+        self.tell(Change::Revoked(partitions.to_vec()));
+        match consumer.rebalance_protocol() {
+            RebalanceProtocol::Cooperative => consumer.incremental_unassign(list),
+            _ => consumer.unassign(),
+        }
+    }
+}
+
+/// A poisoned lock means that a thread died, and then the daemon stops anyway.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

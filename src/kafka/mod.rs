@@ -1,0 +1,30 @@
+//! The only folder that names rdkafka.
+//!
+//! * [`Intake`]: the consumer of the line. Its rebalance callback answers only two questions (where
+//!   does a new partition start, and has the line let go of a revoked one) and tells the loop the
+//!   rest as [`Change`]s.
+//! * [`Outlet`]: the producer of the line, with a report for every message.
+//! * [`Reader`]: a bounded consumer without a group, for training, `init` and tests.
+//! * [`Follower`]: reads a topic as it grows, without a group.
+//! * [`Feeder`]: a producer for `feed` and the demo.
+//! * [`EmbeddedBroker`]: librdkafka's in-process cluster.
+
+mod assignment;
+mod client;
+mod embedded;
+mod feeder;
+mod follower;
+mod intake;
+mod outlet;
+mod reader;
+mod topics;
+
+pub use assignment::{Change, Position};
+pub use client::{ClientError, Connection};
+pub use embedded::EmbeddedBroker;
+pub use feeder::Feeder;
+pub use intake::{Intake, IntakeError, Polled, Received};
+pub use outlet::{Destination, Outlet, OutletError, Outgoing, Refusal, Report};
+pub use follower::{Followed, Follower};
+pub use reader::{Bounds, Read, Reader, Span};
+pub use topics::{TopicFault, partitions};

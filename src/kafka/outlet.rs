@@ -1,0 +1,205 @@
+//! The producer of the line: every message has a number, and every number gets a report.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, Sender, unbounded};
+use rdkafka::client::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::{Header, OwnedHeaders};
+use rdkafka::producer::{BaseRecord, DeliveryResult, Producer, ProducerContext, ThreadedProducer};
+
+use super::client::{ClientError, Connection, Reporting};
+use super::topics::{self, TopicFault};
+use crate::health::Health;
+use crate::metrics::Metrics;
+
+/// Which of the two topics a message goes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Destination {
+    Outliers,
+    DeadLetters,
+}
+
+/// A message, kept until it is delivered.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Outgoing {
+    pub to: Destination,
+    pub key: Option<Vec<u8>>,
+    pub payload: Vec<u8>,
+    pub headers: Vec<(&'static str, Vec<u8>)>,
+}
+
+/// What became of message `number`.
+#[derive(Debug)]
+pub struct Report {
+    pub number: u64,
+    pub outcome: Result<(), Refusal>,
+}
+
+/// Why a message was not delivered, by what to do about it.
+#[derive(Debug, thiserror::Error)]
+pub enum Refusal {
+    /// Never fits: publish it by reference.
+    #[error("larger than the topic takes")]
+    TooLarge,
+    /// Try again later; nothing may be skipped.
+    #[error("{0}")]
+    Later(#[source] KafkaError),
+}
+
+/// Why the outlet cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub enum OutletError {
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    #[error("output: {0}")]
+    Topic(#[from] TopicFault),
+    #[error("the producer failed for good: {0}; restart outlierd")]
+    Fatal(String),
+}
+
+/// The producer of the line.
+pub struct Outlet {
+    producer: ThreadedProducer<OutletContext>,
+    reports: Receiver<Report>,
+    outliers: String,
+    dead_letters: String,
+}
+
+impl Outlet {
+    /// Connects, and checks that both topics are there.
+    ///
+    /// # Errors
+    /// When librdkafka refuses the settings, no broker answers, or a topic is missing.
+    pub fn new(
+        connection: &Connection,
+        outliers: &str,
+        dead_letters: &str,
+        health: &Arc<Health>,
+        metrics: &Arc<Metrics>,
+    ) -> Result<Outlet, OutletError> {
+        // As many reports as messages in flight, and the publish thread bounds those.
+        let (send, reports) = unbounded();
+        let context = OutletContext {
+            send,
+            reporting: Reporting {
+                name: "producer",
+                health: Arc::clone(health),
+                metrics: Arc::clone(metrics),
+            },
+        };
+        let producer: ThreadedProducer<OutletContext> = connection
+            .producer()
+            .create_with_context(context)
+            .map_err(ClientError::Settings)?;
+        for topic in [outliers, dead_letters] {
+            topics::ask(producer.client(), connection, topic)?;
+        }
+        Ok(Outlet {
+            producer,
+            reports,
+            outliers: outliers.to_owned(),
+            dead_letters: dead_letters.to_owned(),
+        })
+    }
+
+    /// Delivery reports, in the order in which they come.
+    pub fn reports(&self) -> &Receiver<Report> {
+        &self.reports
+    }
+
+    /// Queues `message`; its report will carry `number`. `false`: the queue is full, try again
+    /// when reports have come.
+    ///
+    /// # Errors
+    /// When the producer cannot go on.
+    pub fn send(&self, number: u64, message: &Outgoing) -> Result<bool, OutletError> {
+        let mut headers = OwnedHeaders::new_with_capacity(message.headers.len());
+        for (key, value) in &message.headers {
+            headers = headers.insert(Header {
+                key,
+                value: Some(value),
+            });
+        }
+        let topic = match message.to {
+            Destination::Outliers => &self.outliers,
+            Destination::DeadLetters => &self.dead_letters,
+        };
+        let number_as_opaque = usize::try_from(number).unwrap_or(usize::MAX);
+        let mut record = BaseRecord::<[u8], [u8], usize>::with_opaque_to(topic, number_as_opaque)
+            .payload(&message.payload)
+            .headers(headers);
+        record.key = message.key.as_deref();
+        match self.producer.send(record) {
+            Ok(()) => Ok(true),
+            Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), _)) => Ok(false),
+            Err((error, _)) => {
+                if let Some((_, reason)) = self.producer.client().fatal_error() {
+                    return Err(OutletError::Fatal(reason));
+                }
+                self.producer.context().report(number, &Err(error));
+                Ok(true)
+            }
+        }
+    }
+
+    /// Why the producer can never deliver again, if so.
+    pub fn fatal_error(&self) -> Option<String> {
+        self.producer.client().fatal_error().map(|(_, reason)| reason)
+    }
+
+    /// Drops the producer on a thread of its own, which nobody waits for longer than `patience`.
+    pub fn close(self, patience: Duration) {
+        let (done, wait) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            drop(self);
+            done.send(()).ok();
+        });
+        wait.recv_timeout(patience).ok();
+    }
+}
+
+struct OutletContext {
+    send: Sender<Report>,
+    reporting: Reporting,
+}
+
+impl OutletContext {
+    fn report(&self, number: u64, outcome: &Result<(), KafkaError>) {
+        let outcome = match outcome {
+            Ok(()) => Ok(()),
+            Err(error) => Err(match error.rdkafka_error_code() {
+                Some(RDKafkaErrorCode::MessageSizeTooLarge | RDKafkaErrorCode::InvalidMessageSize) => {
+                    Refusal::TooLarge
+                }
+                _ => Refusal::Later(error.clone()),
+            }),
+        };
+        // Nobody listens any more only while the line ends.
+        self.send.send(Report { number, outcome }).ok();
+    }
+}
+
+impl ClientContext for OutletContext {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        self.reporting.log(level, facility, message);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        self.reporting.error(&error, reason);
+    }
+}
+
+impl ProducerContext for OutletContext {
+    type DeliveryOpaque = usize;
+
+    fn delivery(&self, result: &DeliveryResult<'_>, number: usize) {
+        let outcome = match result {
+            Ok(_) => Ok(()),
+            Err((error, _)) => Err(error.clone()),
+        };
+        self.report(number as u64, &outcome);
+    }
+}

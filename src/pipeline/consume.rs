@@ -1,0 +1,302 @@
+//! The consume thread: polls Kafka, fills batches, deals them to the score threads in turn.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, SendTimeoutError, Sender};
+
+use super::Batch;
+use super::line::LineError;
+use super::score::{Control, Work};
+use crate::config;
+use crate::health::{Condition, Health};
+use crate::kafka::{Change, Intake, Polled, Position, Received};
+use crate::metrics::{Metrics, Rebalance};
+
+/// How long a full line may hold the thread back before it pauses the partitions and goes on
+/// serving the client, which would else be thrown out of its group.
+const HOLD: Duration = Duration::from_secs(1);
+
+/// Longest wait for a record when there is nothing to do.
+const IDLE: Duration = Duration::from_millis(100);
+
+/// Deals work to the score threads in turn. Shared with the rebalance callback, which runs within
+/// a poll of this same thread: the lock is never contended.
+pub(super) struct Dealer {
+    workers: Vec<Sender<Work>>,
+    turn: usize,
+}
+
+impl Dealer {
+    pub(super) fn new(workers: Vec<Sender<Work>>) -> Arc<Mutex<Dealer>> {
+        Arc::new(Mutex::new(Dealer { workers, turn: 0 }))
+    }
+
+    /// Hands `work` to the thread whose turn it is, or back if that takes longer than `patience`.
+    pub(super) fn deal(&mut self, work: Work, patience: Duration) -> Result<(), SendTimeoutError<Work>> {
+        let Some(worker) = self.workers.get(self.turn) else {
+            return Err(SendTimeoutError::Disconnected(work));
+        };
+        worker.send_timeout(work, patience)?;
+        self.turn = (self.turn + 1) % self.workers.len();
+        Ok(())
+    }
+
+    /// Ends the score threads once they have done what they hold.
+    pub(super) fn end(&mut self) {
+        self.workers.clear();
+    }
+}
+
+/// The consume thread's state. The intake stands beside it, because a polled record borrows it.
+pub(super) struct Consume {
+    pub(super) dealer: Arc<Mutex<Dealer>>,
+    /// Empty batches come back here.
+    pub(super) spent: Receiver<Batch>,
+    pub(super) line: config::Line,
+    pub(super) stop: Arc<AtomicBool>,
+    pub(super) health: Arc<Health>,
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) batch: Batch,
+    pub(super) opened: Option<Instant>,
+    /// Of each assigned partition, the offset that must come next, to notice a gap.
+    pub(super) expected: BTreeMap<i32, i64>,
+    /// Partitions that stand still because records were lost.
+    pub(super) halted: BTreeSet<i32>,
+    pub(super) paused: bool,
+}
+
+impl Consume {
+    /// Runs until the stop flag is set, then hands on what is left.
+    pub(super) fn run(&mut self, intake: &Intake) -> Result<(), LineError> {
+        while !self.stop.load(Ordering::Relaxed) {
+            self.health.beat(Instant::now());
+            let polled = intake.poll(self.patience())?;
+            // What changed within the poll comes before its record.
+            if intake.has_changes() {
+                self.apply_changes(intake)?;
+            }
+            self.take(intake, &polled);
+            if self.is_due() {
+                self.hand_on(intake)?;
+            }
+        }
+        if !self.batch.is_empty() {
+            self.hand_on(intake)?;
+        }
+        Ok(())
+    }
+
+    /// Until when a poll may wait: the age limit of the batch at hand.
+    fn patience(&self) -> Duration {
+        match self.opened {
+            Some(opened) => self.line.batch_age.saturating_sub(opened.elapsed()),
+            None => IDLE,
+        }
+    }
+
+    fn is_due(&self) -> bool {
+        self.batch.len() >= self.line.batch_rows
+            || self.batch.bytes() >= self.line.batch_bytes
+            || self
+                .opened
+                .is_some_and(|opened| opened.elapsed() >= self.line.batch_age)
+    }
+
+    fn take(&mut self, intake: &Intake, polled: &Polled<'_>) {
+        match polled {
+            Polled::Record(record) => {
+                let (partition, offset) = (record.partition(), record.offset());
+                match self.expected.get_mut(&partition) {
+                    Some(expected) if *expected == offset => {
+                        *expected += 1;
+                        self.push(record);
+                    }
+                    Some(&mut expected) => self.take_unexpected(intake, record, expected),
+                    None => {} // No longer ours.
+                }
+            }
+            Polled::OutOfRange { partition } => {
+                if let Some(&expected) = self.expected.get(partition) {
+                    let low = intake.watermarks(*partition);
+                    let low = low.map_or(expected, |(low, _)| low);
+                    self.lost(intake, *partition, expected, low);
+                }
+            }
+            Polled::Nothing => {}
+        }
+    }
+
+    /// A record that does not follow on the one before it.
+    fn take_unexpected(&mut self, intake: &Intake, record: &Received<'_>, expected: i64) {
+        let (partition, offset) = (record.partition(), record.offset());
+        if self.halted.contains(&partition) || offset < expected {
+            return; // Fetched before the halt; or handed on already.
+        }
+        match intake.watermarks(partition) {
+            Ok((low, _)) if low > expected => {
+                self.lost(intake, partition, expected, low);
+                return;
+            }
+            // Transaction markers and compaction leave gaps that hold no records.
+            Ok(_) => {}
+            Err(error) => {
+                tracing::warn!(partition, "a gap in the offsets could not be judged: {error}");
+            }
+        }
+        self.push(record);
+        self.expected.insert(partition, offset + 1);
+    }
+
+    fn push(&mut self, record: &Received<'_>) {
+        if self.opened.is_none() {
+            self.opened = Some(Instant::now());
+        }
+        self.batch.push(
+            record.partition(),
+            record.offset(),
+            record.timestamp_ms(),
+            record.key(),
+            record.payload(),
+        );
+    }
+
+    /// Retention was faster than we: the partition halts, and says what is gone.
+    fn lost(&mut self, intake: &Intake, partition: i32, from: i64, to: i64) {
+        if !self.halted.insert(partition) {
+            return;
+        }
+        let lost = u64::try_from(to - from).unwrap_or(0);
+        self.metrics.records_lost.inc_by(lost);
+        tracing::error!(
+            partition, from, to,
+            "records are gone from the topic before they were read: the partition halts; to go on \
+             without them, stop outlierd and set the group's offset with kafka-consumer-groups.sh"
+        );
+        self.report_halted();
+        if let Err(error) = intake.halt(partition) {
+            tracing::warn!(partition, "pausing: {error}");
+        }
+    }
+
+    fn report_halted(&self) {
+        self.metrics.halted_partitions.set(self.halted.len() as i64);
+        let halted: Vec<String> = self.halted.iter().map(ToString::to_string).collect();
+        let state = if halted.is_empty() {
+            Ok(())
+        } else {
+            let halted = halted.join(", ");
+            Err(format!("partitions halted because records were lost: {halted}"))
+        };
+        self.health.set(Condition::HaltedPartitions, state);
+    }
+
+    /// What the rebalance callback has recorded, in its order.
+    fn apply_changes(&mut self, intake: &Intake) -> Result<(), LineError> {
+        for change in intake.changes() {
+            match change {
+                Change::Assigned(positions) => {
+                    self.assigned(&positions);
+                    self.deal(intake, Work::Control(Control::Assigned(positions)))?;
+                }
+                Change::Revoked(partitions) => self.revoked(&partitions),
+            }
+        }
+        Ok(())
+    }
+
+    fn assigned(&mut self, positions: &[Position]) {
+        for position in positions {
+            self.expected.insert(position.partition, position.next);
+        }
+        self.metrics.rebalances.get(Rebalance::Assigned).inc();
+        self.report_assignment();
+    }
+
+    /// The callback has already waited for the line to let go of what it held of them.
+    fn revoked(&mut self, partitions: &[i32]) {
+        self.batch.forget(partitions);
+        if self.batch.is_empty() {
+            self.opened = None;
+        }
+        self.expected.retain(|partition, _| !partitions.contains(partition));
+        self.halted.retain(|partition| !partitions.contains(partition));
+        self.metrics.rebalances.get(Rebalance::Revoked).inc();
+        self.report_halted();
+        self.report_assignment();
+    }
+
+    fn report_assignment(&self) {
+        let assigned = self.expected.len();
+        self.metrics.assigned_partitions.set(assigned as i64);
+        tracing::info!(partitions = assigned, "assignment changed");
+        // An instance beyond the number of partitions is idle, and that is fine.
+        self.health.set(Condition::Assignment, Ok(()));
+    }
+
+    /// Sends the batch at hand down the line.
+    fn hand_on(&mut self, intake: &Intake) -> Result<(), LineError> {
+        let empty = self.spent.try_recv().unwrap_or_default();
+        let batch = std::mem::replace(&mut self.batch, empty);
+        self.opened = None;
+        self.deal(intake, Work::Batch(batch))
+    }
+
+    /// Deals `work`. While the line is full for long, pauses all partitions and goes on polling.
+    fn deal(&mut self, intake: &Intake, mut work: Work) -> Result<(), LineError> {
+        let mut patience = HOLD;
+        let mut assigned_meanwhile = Vec::new();
+        loop {
+            let dealt = {
+                let mut dealer = self.dealer.lock().unwrap_or_else(PoisonError::into_inner);
+                dealer.deal(work, patience)
+            };
+            match dealt {
+                Ok(()) => break,
+                Err(SendTimeoutError::Disconnected(_)) => return Err(LineError::Broken),
+                Err(SendTimeoutError::Timeout(back)) => work = back,
+            }
+            self.health.beat(Instant::now());
+            self.pause(intake);
+            patience = IDLE;
+            let polled = intake.poll(Duration::ZERO)?;
+            for change in intake.changes() {
+                match change {
+                    Change::Assigned(positions) => {
+                        self.assigned(&positions);
+                        assigned_meanwhile.push(positions);
+                    }
+                    Change::Revoked(partitions) => {
+                        // What is in hand was not let go of by the line: it is dropped here.
+                        if let Work::Batch(batch) = &mut work {
+                            batch.forget(&partitions);
+                        }
+                        self.revoked(&partitions);
+                    }
+                }
+            }
+            // A record that was fetched before the pause waits in the next batch.
+            self.take(intake, &polled);
+        }
+        if self.paused {
+            self.paused = false;
+            if let Err(error) = intake.resume(&self.halted) {
+                tracing::warn!("resuming: {error}");
+            }
+        }
+        for positions in assigned_meanwhile {
+            self.deal(intake, Work::Control(Control::Assigned(positions)))?;
+        }
+        Ok(())
+    }
+
+    /// Pauses everything, newly assigned partitions too.
+    fn pause(&mut self, intake: &Intake) {
+        self.paused = true;
+        if let Err(error) = intake.pause() {
+            tracing::warn!("pausing: {error}");
+        }
+    }
+}

@@ -1,0 +1,270 @@
+//! Messages on their way out, and the batches that wait for them.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::Receiver;
+
+use super::line::LineError;
+use super::{Batch, Judged};
+use crate::kafka::{Destination, Outgoing, Outlet, Refusal, Report};
+use crate::metrics::{Metrics, OutputTopic, PublishError};
+
+/// Batches that may wait for their acknowledgements. With the batch's own bounds this bounds what
+/// is held while the output is slow.
+const FLIGHTS: usize = 8;
+
+/// Pause before a refused message is produced again.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// A batch that waits longer than this for its acknowledgements is said in readiness.
+const LATE: Duration = Duration::from_secs(5);
+
+/// What is under way: a message has a number, and its report names it.
+pub(super) struct Delivery {
+    outlet: Outlet,
+    metrics: Arc<Metrics>,
+    flights: VecDeque<Flight>,
+    /// Number of the front of `flights`.
+    first_flight: u64,
+    /// Messages by number; `None` is delivered.
+    messages: VecDeque<Option<Message>>,
+    /// Number of the front of `messages`.
+    first_message: u64,
+    /// Messages to produce again, each at its time.
+    again: VecDeque<(Instant, u64)>,
+    refused: Option<String>,
+}
+
+/// A judged batch on its way out.
+pub(super) struct Flight {
+    /// Of each partition in the batch, the offset after its last record.
+    pub(super) next: BTreeMap<i32, i64>,
+    /// Oldest and newest record time, epoch milliseconds, of records that have one.
+    pub(super) times: Option<(i64, i64)>,
+    pub(super) judged: Judged,
+    pub(super) bytes: usize,
+    pub(super) since: Instant,
+    waiting: usize,
+}
+
+struct Message {
+    flight: u64,
+    outgoing: Outgoing,
+    /// What to publish if that is too large; `None` once it is this that was produced.
+    by_reference: Option<Outgoing>,
+}
+
+impl Flight {
+    pub(super) fn new(batch: &Batch, judged: Judged, since: Instant) -> Flight {
+        let mut next = BTreeMap::new();
+        let mut times: Option<(i64, i64)> = None;
+        for record in batch.records() {
+            // Offsets rise within a partition: the last one stays.
+            next.insert(record.partition, record.offset + 1);
+            if record.timestamp_ms >= 0 {
+                let (oldest, newest) = times.unwrap_or((i64::MAX, i64::MIN));
+                times = Some((oldest.min(record.timestamp_ms), newest.max(record.timestamp_ms)));
+            }
+        }
+        Flight {
+            next,
+            times,
+            judged,
+            bytes: batch.bytes(),
+            since,
+            waiting: 0,
+        }
+    }
+}
+
+impl Delivery {
+    pub(super) fn new(outlet: Outlet, metrics: Arc<Metrics>) -> Delivery {
+        Delivery {
+            outlet,
+            metrics,
+            flights: VecDeque::new(),
+            first_flight: 0,
+            messages: VecDeque::new(),
+            first_message: 0,
+            again: VecDeque::new(),
+            refused: None,
+        }
+    }
+
+    pub(super) fn reports(&self) -> Receiver<Report> {
+        self.outlet.reports().clone()
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.flights.len() >= FLIGHTS
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.flights.is_empty()
+    }
+
+    /// Messages without an acknowledgement.
+    pub(super) fn in_flight(&self) -> usize {
+        self.messages.iter().flatten().count()
+    }
+
+    /// Produces a batch's messages, each with the one to fall back on if it is too large.
+    pub(super) fn send_off(
+        &mut self,
+        mut flight: Flight,
+        outgoing: Vec<(Outgoing, Outgoing)>,
+    ) -> Result<(), LineError> {
+        flight.waiting = outgoing.len();
+        let number_of_flight = self.first_flight + self.flights.len() as u64;
+        self.flights.push_back(flight);
+        for (whole, by_reference) in outgoing {
+            let number = self.first_message + self.messages.len() as u64;
+            self.messages.push_back(Some(Message {
+                flight: number_of_flight,
+                outgoing: whole,
+                by_reference: Some(by_reference),
+            }));
+            self.produce(number)?;
+        }
+        Ok(())
+    }
+
+    /// The oldest batch, once all its messages are durable.
+    pub(super) fn landed(&mut self) -> Option<Flight> {
+        if self.flights.front()?.waiting > 0 {
+            return None;
+        }
+        self.first_flight += 1;
+        self.flights.pop_front()
+    }
+
+    fn produce(&mut self, number: u64) -> Result<(), LineError> {
+        let Some(message) = self.message(number) else {
+            return Ok(());
+        };
+        // Borrowed from the queue while the outlet copies it.
+        let outgoing = std::mem::replace(&mut message.outgoing, Outgoing::placeholder());
+        let accepted = self.outlet.send(number, &outgoing);
+        if let Some(message) = self.message(number) {
+            message.outgoing = outgoing;
+        }
+        if !accepted? {
+            self.again.push_back((Instant::now(), number));
+        }
+        Ok(())
+    }
+
+    fn message(&mut self, number: u64) -> Option<&mut Message> {
+        let at = usize::try_from(number.checked_sub(self.first_message)?).ok()?;
+        self.messages.get_mut(at)?.as_mut()
+    }
+
+    /// Takes a report in.
+    pub(super) fn settle(&mut self, report: Report) -> Result<(), LineError> {
+        match report.outcome {
+            Ok(()) => self.delivered(report.number),
+            Err(Refusal::TooLarge) => return self.too_large(report.number),
+            Err(Refusal::Later(error)) => {
+                if let Some(reason) = self.outlet.fatal_error() {
+                    return Err(LineError::Output(crate::kafka::OutletError::Fatal(reason)));
+                }
+                self.refuse(report.number, PublishError::Refused, &error.to_string());
+            }
+        }
+        Ok(())
+    }
+
+    fn delivered(&mut self, number: u64) {
+        let Some(message) = self.message(number) else {
+            return;
+        };
+        let (flight, topic) = (message.flight, message.outgoing.to);
+        let by_reference = message.by_reference.is_none();
+        if let Some(slot) = self.messages.get_mut((number - self.first_message) as usize) {
+            *slot = None;
+        }
+        while let Some(None) = self.messages.front() {
+            self.messages.pop_front();
+            self.first_message += 1;
+        }
+        if let Some(flight) = self.flights.get_mut((flight - self.first_flight) as usize) {
+            flight.waiting -= 1;
+        }
+        self.refused = None;
+        self.metrics.published.get(topic.into()).inc();
+        if by_reference {
+            self.metrics.published_by_reference.inc();
+        }
+    }
+
+    /// Publishes by reference what does not fit. If even that does not fit, the topic is at fault.
+    fn too_large(&mut self, number: u64) -> Result<(), LineError> {
+        self.metrics.publish_errors.get(PublishError::TooLarge).inc();
+        let Some(message) = self.message(number) else {
+            return Ok(());
+        };
+        if let Some(by_reference) = message.by_reference.take() {
+            message.outgoing = by_reference;
+            return self.produce(number);
+        }
+        self.refuse(
+            number,
+            PublishError::TooLarge,
+            "even a message without its record is too large for the topic: raise its max.message.bytes",
+        );
+        Ok(())
+    }
+
+    fn refuse(&mut self, number: u64, error: PublishError, reason: &str) {
+        self.metrics.publish_errors.get(error).inc();
+        if self.refused.is_none() {
+            tracing::warn!("a message was refused: {reason}; it is produced again until it is taken");
+        }
+        self.refused = Some(reason.to_owned());
+        self.again.push_back((Instant::now() + AGAIN, number));
+    }
+
+    /// Produces again what was refused, when its time has come.
+    pub(super) fn produce_again(&mut self) -> Result<(), LineError> {
+        let now = Instant::now();
+        for _ in 0..self.again.len() {
+            if let Some((at, number)) = self.again.pop_front() {
+                if at <= now {
+                    self.produce(number)?;
+                } else {
+                    self.again.push_back((at, number));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the output takes what we publish, for readiness.
+    pub(super) fn state(&self, now: Instant) -> Result<(), String> {
+        if let Some(reason) = &self.refused {
+            return Err(format!("a message was refused: {reason}"));
+        }
+        match self.flights.front() {
+            Some(flight) if now.duration_since(flight.since) > LATE => Err(format!(
+                "the output has not acknowledged a message for {:.0} s",
+                now.duration_since(flight.since).as_secs_f64()
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn close(self) {
+        self.outlet.close(Duration::from_secs(1));
+    }
+}
+
+impl From<Destination> for OutputTopic {
+    fn from(destination: Destination) -> OutputTopic {
+        match destination {
+            Destination::Outliers => OutputTopic::Outliers,
+            Destination::DeadLetters => OutputTopic::DeadLetters,
+        }
+    }
+}

@@ -1,0 +1,268 @@
+//! Every record of a batch gets exactly one disposition.
+
+use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use super::Batch;
+use crate::config;
+use crate::detect::{Claim, Detector, Model, Policy, Reason, Scored, Verdict};
+use crate::metrics::{DeadLetterClass, ScoreFigures, ScoreHistograms};
+use crate::record::{Decoder, PathConflict, Vocabularies};
+
+/// Judges batches with one model. One a score thread; its buffers grow once.
+pub struct Judge {
+    decoder: Decoder,
+    vocabularies: Vocabularies,
+    detector: Detector,
+    histograms: Option<ScoreHistograms>,
+    /// Whether each field is categorical: its cell is then 0 for an unknown word.
+    categorical: Vec<bool>,
+    fields: usize,
+    /// Cells of the decoded rows, row-major.
+    cells: Vec<f64>,
+    /// Of each decoded row: its record, and where its key lies in the payload.
+    rows: Vec<(usize, Option<Range<usize>>)>,
+}
+
+/// The dispositions of one batch: normal + outliers + dead letters + skipped = records.
+#[derive(Debug, Default, PartialEq)]
+pub struct Judged {
+    pub normal: u64,
+    /// Those of the normal ones that were odd only in ways that the user does not care for.
+    pub muted: u64,
+    /// Skipped: they do not match `input.where`.
+    pub filtered: u64,
+    /// Skipped: records without a payload.
+    pub tombstones: u64,
+    pub outliers: Vec<Finding>,
+    pub dead_letters: Vec<DeadLetter>,
+    /// Missing cells, one count a field.
+    pub missing: Vec<u64>,
+    /// Categories that the model was not trained on, one count a field.
+    pub unknown_categories: Vec<u64>,
+}
+
+/// An outlier: record `record` of the batch, and why.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Finding {
+    pub record: usize,
+    pub scored: Scored,
+    pub claim: Claim,
+    pub reasons: Vec<Reason>,
+    /// What an episode belongs to.
+    pub key: Option<Vec<u8>>,
+}
+
+/// A record that cannot be scored.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DeadLetter {
+    pub record: usize,
+    pub class: DeadLetterClass,
+    /// One sentence without any of the record's values.
+    pub error: String,
+}
+
+impl Judge {
+    /// # Errors
+    /// When the configured paths contradict each other.
+    pub fn new(
+        fields: &[config::Field],
+        input: &config::Input,
+        model: &Arc<Model>,
+        policy: &Arc<Policy>,
+        histograms: Option<ScoreHistograms>,
+    ) -> Result<Judge, PathConflict> {
+        let words = |field: &crate::features::EncodedField| field.vocabulary.clone();
+        Ok(Judge {
+            decoder: Decoder::new(fields, input)?,
+            vocabularies: Vocabularies::frozen(model.encoding.fields.iter().map(words)),
+            detector: Detector::new(Arc::clone(model), Arc::clone(policy)),
+            histograms,
+            categorical: fields
+                .iter()
+                .map(|field| field.kind == config::Kind::Categorical)
+                .collect(),
+            fields: fields.len(),
+            cells: Vec::new(),
+            rows: Vec::new(),
+        })
+    }
+
+    /// Judges every record of `batch`. A panic on the way is caught: each record is then judged
+    /// alone, and the one that panics again becomes a dead letter.
+    pub fn judge(&mut self, batch: &Batch) -> Judged {
+        let everything = 0..batch.len();
+        let judged = catch_unwind(AssertUnwindSafe(|| self.judge_some(batch, everything.clone())));
+        let judged = judged.unwrap_or_else(|_| {
+            tracing::error!("scoring a batch panicked: judging its records one by one");
+            isolate(everything, |record| self.judge_some(batch, record..record + 1))
+        });
+        if let Some(histograms) = &mut self.histograms {
+            histograms.flush();
+        }
+        judged
+    }
+
+    fn judge_some(&mut self, batch: &Batch, records: Range<usize>) -> Judged {
+        let mut judged = Judged {
+            missing: vec![0; self.fields],
+            unknown_categories: vec![0; self.fields],
+            ..Judged::default()
+        };
+        self.decode(batch, records, &mut judged);
+        let scored = self.detector.score(&self.cells).len();
+        for row in 0..scored {
+            self.decide(batch, row, &mut judged);
+        }
+        judged
+    }
+
+    /// Bytes to cells; what cannot be scored gets its disposition here.
+    fn decode(&mut self, batch: &Batch, records: Range<usize>, judged: &mut Judged) {
+        self.cells.clear();
+        self.rows.clear();
+        for index in records {
+            let Some(payload) = batch.payload(&batch.records()[index]) else {
+                judged.tombstones += 1;
+                continue;
+            };
+            let start = self.cells.len();
+            self.cells.resize(start + self.fields, f64::NAN);
+            let cells = &mut self.cells[start..];
+            match self.decoder.decode(payload, &mut self.vocabularies, cells) {
+                Ok(decoded) if decoded.filtered => {
+                    judged.filtered += 1;
+                    self.cells.truncate(start);
+                }
+                Ok(decoded) => {
+                    judged.count_cells(cells, &self.categorical);
+                    self.rows.push((index, decoded.key));
+                }
+                Err(rejection) => {
+                    self.cells.truncate(start);
+                    judged.dead_letters.push(DeadLetter {
+                        record: index,
+                        class: rejection.class,
+                        error: rejection.to_string(),
+                    });
+                }
+            }
+        }
+    }
+
+    /// A scored row to its verdict.
+    fn decide(&mut self, batch: &Batch, row: usize, judged: &mut Judged) {
+        let scored = self.detector.scored()[row];
+        let (record, key) = &self.rows[row];
+        if !scored.score.is_finite() {
+            judged.dead_letters.push(DeadLetter {
+                record: *record,
+                class: DeadLetterClass::Panic,
+                error: "the score is not a finite number".into(),
+            });
+            return;
+        }
+        if let Some(histograms) = &mut self.histograms {
+            histograms.observe(&ScoreFigures {
+                score: f64::from(scored.score),
+                severity: scored.severity(),
+                reconstruction_error: f64::from(scored.reconstruction_error),
+                elbo: f64::from(scored.elbo()),
+            });
+        }
+        let cells = &self.cells[row * self.fields..][..self.fields];
+        match self.detector.verdict(row, cells) {
+            Verdict::Normal => judged.normal += 1,
+            Verdict::Muted => {
+                judged.normal += 1;
+                judged.muted += 1;
+            }
+            Verdict::Outlier => {
+                let record_of = &batch.records()[*record];
+                let from_payload = key.clone().and_then(|range| batch.payload(record_of)?.get(range));
+                judged.outliers.push(Finding {
+                    record: *record,
+                    scored,
+                    claim: self.detector.model().calibration.claim(scored.score),
+                    reasons: self.detector.reasons(row, cells),
+                    key: from_payload.or_else(|| batch.key(record_of)).map(<[u8]>::to_vec),
+                });
+            }
+        }
+    }
+}
+
+/// Judges records one by one; one that panics becomes a dead letter.
+fn isolate(records: Range<usize>, mut judge: impl FnMut(usize) -> Judged) -> Judged {
+    let mut all = Judged::default();
+    for record in records {
+        match catch_unwind(AssertUnwindSafe(|| judge(record))) {
+            Ok(judged) => all.add(judged),
+            Err(_) => all.dead_letters.push(DeadLetter {
+                record,
+                class: DeadLetterClass::Panic,
+                error: "scoring this record panicked twice".into(),
+            }),
+        }
+    }
+    all
+}
+
+impl Judged {
+    /// Records with a disposition.
+    pub fn records(&self) -> u64 {
+        self.normal + self.skipped() + (self.outliers.len() + self.dead_letters.len()) as u64
+    }
+
+    pub fn skipped(&self) -> u64 {
+        self.filtered + self.tombstones
+    }
+
+    fn count_cells(&mut self, cells: &[f64], categorical: &[bool]) {
+        for (field, cell) in cells.iter().enumerate() {
+            self.missing[field] += u64::from(cell.is_nan());
+            self.unknown_categories[field] += u64::from(categorical[field] && *cell == 0.0);
+        }
+    }
+
+    fn add(&mut self, other: Judged) {
+        self.normal += other.normal;
+        self.muted += other.muted;
+        self.filtered += other.filtered;
+        self.tombstones += other.tombstones;
+        self.outliers.extend(other.outliers);
+        self.dead_letters.extend(other.dead_letters);
+        add_up(&mut self.missing, &other.missing);
+        add_up(&mut self.unknown_categories, &other.unknown_categories);
+    }
+}
+
+fn add_up(sums: &mut Vec<u64>, counts: &[u64]) {
+    sums.resize(sums.len().max(counts.len()), 0);
+    for (sum, count) in sums.iter_mut().zip(counts) {
+        *sum += count;
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::panic)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_that_panics_the_scorer_is_the_only_one_that_dies() {
+        let judged = isolate(0..5, |record| {
+            assert!(record != 3, "planted");
+            Judged {
+                normal: 1,
+                ..Judged::default()
+            }
+        });
+        assert_eq!(judged.normal, 4);
+        assert_eq!(judged.dead_letters.len(), 1);
+        assert_eq!(judged.dead_letters[0].record, 3);
+        assert_eq!(judged.dead_letters[0].class, DeadLetterClass::Panic);
+        assert_eq!(judged.records(), 5);
+    }
+}

@@ -1,0 +1,235 @@
+//! The line as a whole: its threads, their channels, its end.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::bounded;
+
+use super::consume::{Consume, Dealer};
+use super::delivery::Delivery;
+use super::message::{Messages, Origin};
+use super::publish::Publish;
+use super::report::Reporter;
+use super::score::{self, Control, Work};
+use super::{Batch, Judge, Redaction};
+use crate::config::Config;
+use crate::detect::{Episodes, Model, Policy};
+use crate::health::{Condition, Health};
+use crate::kafka::{Connection, Intake, IntakeError, Outlet, OutletError};
+use crate::metrics::Metrics;
+use crate::record::PathConflict;
+
+/// Batches waiting in front of each score thread: one to work on while another is filled.
+const WAITING: usize = 1;
+
+/// How long a rebalance waits for the line to let go of revoked partitions: half of librdkafka's
+/// `max.poll.interval.ms` would be minutes; the classic group's rebalance is held up meanwhile, so
+/// that half of the default session timeout is the bound.
+const LET_GO: Duration = Duration::from_secs(22);
+
+/// Why the line ended before it was asked to.
+#[derive(Debug, thiserror::Error)]
+pub enum LineError {
+    #[error("input: {0}")]
+    Intake(#[from] IntakeError),
+    #[error(transparent)]
+    Output(#[from] OutletError),
+    #[error(transparent)]
+    Paths(#[from] PathConflict),
+    #[error("a thread of the line ended before its time")]
+    Broken,
+    #[error("the {0} thread could not be started: {1}")]
+    Thread(&'static str, #[source] std::io::Error),
+    #[error("the {0} thread panicked")]
+    Panicked(&'static str),
+}
+
+/// What the line is built from.
+pub struct Parts<'a> {
+    pub config: &'a Config,
+    pub model: Arc<Model>,
+    /// The model's version, as messages name it.
+    pub version: String,
+    pub policy: Arc<Policy>,
+    pub health: Arc<Health>,
+    pub metrics: Arc<Metrics>,
+}
+
+/// A running line.
+pub struct Line {
+    stop: Arc<AtomicBool>,
+    consume: JoinHandle<Result<(), LineError>>,
+}
+
+impl Line {
+    /// Connects to Kafka and starts the threads.
+    ///
+    /// # Errors
+    /// When Kafka refuses, a topic is missing, or a thread cannot be started. Nothing has been
+    /// consumed then.
+    pub fn start(parts: &Parts<'_>) -> Result<Line, LineError> {
+        let config = parts.config;
+        let connection = Connection::new(&config.kafka);
+        let outlet = Outlet::new(
+            &connection,
+            &config.output.topic,
+            &config.dead_letter.topic,
+            &parts.health,
+            &parts.metrics,
+        )?;
+        let threads = config.line.threads.max(1);
+        let (to_score, from_consume): (Vec<_>, Vec<_>) = (0..threads).map(|_| bounded(WAITING)).unzip();
+        let (to_publish, from_score): (Vec<_>, Vec<_>) = (0..threads).map(|_| bounded(WAITING)).unzip();
+        let dealer = Dealer::new(to_score);
+        let intake = join_group(parts, &connection, &dealer)?;
+        for (input, output) in from_consume.into_iter().zip(to_publish) {
+            let judge = judge(parts)?;
+            spawn("score", move || {
+                score::run(judge, &input, &output);
+                Ok(())
+            })?;
+        }
+        // Every batch that can exist at once: one being filled, and those in the channels.
+        let (spent, to_reuse) = bounded::<Batch>(2 * threads * WAITING + threads + 2);
+        let publish = Publish {
+            delivery: Delivery::new(outlet, Arc::clone(&parts.metrics)),
+            messages: messages(parts, intake.cluster()),
+            intake: intake.share(),
+            inputs: from_score,
+            turn: 0,
+            spent,
+            keep_bytes: 2 * config.line.batch_bytes,
+            commit_interval: config.line.commit_interval,
+            positions: BTreeMap::new(),
+            reporter: Reporter::new(Arc::clone(&parts.metrics)),
+            health: Arc::clone(&parts.health),
+            metrics: Arc::clone(&parts.metrics),
+        };
+        let publish = spawn("publish", move || publish.run())?;
+        let stop = Arc::new(AtomicBool::new(false));
+        let mut consume = Consume {
+            dealer: Arc::clone(&dealer),
+            spent: to_reuse,
+            line: config.line.clone(),
+            stop: Arc::clone(&stop),
+            health: Arc::clone(&parts.health),
+            metrics: Arc::clone(&parts.metrics),
+            batch: Batch::default(),
+            opened: None,
+            expected: BTreeMap::new(),
+            halted: BTreeSet::new(),
+            paused: false,
+        };
+        let health = Arc::clone(&parts.health);
+        let consume = spawn("consume", move || {
+            let consumed = consume.run(&intake);
+            // Without input the score threads end, then the publish thread, each when it is done.
+            dealer.lock().unwrap_or_else(PoisonError::into_inner).end();
+            let published = join("publish", publish);
+            health.set(Condition::Assignment, Err("the line has ended".into()));
+            intake.leave(Duration::from_secs(5));
+            // The first cause: a broken publish thread is why the consume thread found no taker.
+            published.and(consumed)
+        })?;
+        Ok(Line { stop, consume })
+    }
+
+    /// Asks the line to finish what it holds and to end.
+    pub fn stop(&self) {
+        self.stop.store(true, Ordering::Relaxed);
+    }
+
+    pub fn has_ended(&self) -> bool {
+        self.consume.is_finished()
+    }
+
+    /// Waits until the line has ended.
+    ///
+    /// # Errors
+    /// Why it ended, if it was not asked to or could not finish.
+    pub fn join(self) -> Result<(), LineError> {
+        join("consume", self.consume)
+    }
+}
+
+fn join_group(
+    parts: &Parts<'_>,
+    connection: &Connection,
+    dealer: &Arc<std::sync::Mutex<Dealer>>,
+) -> Result<Intake, IntakeError> {
+    let dealer = Arc::clone(dealer);
+    let let_go = move |partitions: &[i32]| {
+        let deadline = Instant::now() + LET_GO;
+        let (acknowledge, acknowledged) = bounded(1);
+        let revoked = Work::Control(Control::Revoked {
+            partitions: partitions.to_vec(),
+            acknowledge,
+        });
+        let dealt = dealer
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .deal(revoked, LET_GO);
+        let in_time = dealt.is_ok() && acknowledged.recv_deadline(deadline).is_ok();
+        if !in_time {
+            tracing::warn!(
+                ?partitions,
+                "the line did not let go of revoked partitions in time: their next owner repeats \
+                 what was not committed"
+            );
+        }
+    };
+    let offsets = &parts.model.provenance.offsets;
+    Intake::join(
+        connection,
+        &parts.config.input,
+        offsets.iter().map(|&(partition, _, next)| (partition, next)).collect(),
+        &parts.health,
+        &parts.metrics,
+        Box::new(let_go),
+    )
+}
+
+fn judge(parts: &Parts<'_>) -> Result<Judge, PathConflict> {
+    Judge::new(
+        &parts.config.fields,
+        &parts.config.input,
+        &parts.model,
+        &parts.policy,
+        Some(parts.metrics.scores()),
+    )
+}
+
+fn messages(parts: &Parts<'_>, cluster: &str) -> Messages {
+    let config = parts.config;
+    Messages::new(
+        Origin {
+            cluster: cluster.to_owned(),
+            topic: config.input.topic.clone(),
+        },
+        Redaction::new(&config.output, &config.input, &config.fields),
+        config.dead_letter.payload,
+        Episodes::new(config.detect.episode_gap),
+        &parts.model,
+        &parts.version,
+        &parts.policy,
+    )
+}
+
+type Ending = Result<(), LineError>;
+
+fn spawn(
+    name: &'static str,
+    run: impl FnOnce() -> Ending + Send + 'static,
+) -> Result<JoinHandle<Ending>, LineError> {
+    std::thread::Builder::new()
+        .name(name.into())
+        .spawn(run)
+        .map_err(|source| LineError::Thread(name, source))
+}
+
+fn join(name: &'static str, thread: JoinHandle<Ending>) -> Ending {
+    thread.join().unwrap_or(Err(LineError::Panicked(name)))
+}

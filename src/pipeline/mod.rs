@@ -1,0 +1,31 @@
+//! The straight line from Kafka bytes to a committed offset.
+//!
+//! ```text
+//!          consume thread              score threads                 publish thread
+//! Kafka ──▶ Batch ──────────▶ decode ▸ encode ▸ VAE ▸ ─────▶ produce outliers and dead letters,
+//! input                       calibrate ▸ verdicts           await reports, commit the offsets
+//! ```
+//!
+//! * A [`Batch`] is the unit of work, and a commit covers whole batches.
+//! * The consume thread deals batches to the score threads in turn, and the publish thread takes
+//!   them back in the same turn: batches leave the line in the order in which they entered, so
+//!   "commit only what is durable" needs no ledger.
+//! * Every channel is bounded, and back-pressure is a full channel.
+//! * A rebalance is a message with an acknowledgement, in line with the batches.
+
+mod batch;
+mod consume;
+mod delivery;
+mod judge;
+mod line;
+mod message;
+mod publish;
+mod redaction;
+mod report;
+mod score;
+
+pub use batch::{Batch, Record};
+pub use judge::{DeadLetter, Finding, Judge, Judged};
+pub use line::{Line, LineError, Parts};
+pub use message::{Messages, Origin};
+pub use redaction::Redaction;

@@ -1,0 +1,195 @@
+//! The publish thread: deliver, then commit.
+//!
+//! Judged batches come in the order in which the consume thread dealt them. Their messages are
+//! produced at once, and the batch waits in a queue until every one of them is acknowledged; only
+//! then does the position of its partitions move, and only positions are committed. Whatever ends
+//! the process in between, the offsets of undelivered work are not committed.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, Sender, never, select, tick};
+
+use super::line::LineError;
+use super::message::Messages;
+use super::delivery::{Delivery, Flight};
+use super::report::Reporter;
+use super::score::{Control, Result as Work};
+use super::{Batch, Judged};
+use crate::health::{Condition, Health};
+use crate::kafka::{Intake, Position};
+use crate::metrics::{CommitResult, Metrics, Stage};
+
+/// The publish thread's state.
+pub(super) struct Publish {
+    pub(super) intake: Intake,
+    pub(super) delivery: Delivery,
+    pub(super) messages: Messages,
+    /// One a score thread, taken in turn.
+    pub(super) inputs: Vec<Receiver<Work>>,
+    pub(super) turn: usize,
+    /// Empty batches go back to the consume thread.
+    pub(super) spent: Sender<Batch>,
+    pub(super) keep_bytes: usize,
+    pub(super) commit_interval: Duration,
+    /// Where every partition of ours stands.
+    pub(super) positions: BTreeMap<i32, Position>,
+    pub(super) reporter: Reporter,
+    pub(super) health: Arc<Health>,
+    pub(super) metrics: Arc<Metrics>,
+}
+
+impl Publish {
+    /// Runs until its input ends and everything is delivered and committed.
+    pub(super) fn run(mut self) -> Result<(), LineError> {
+        let commit = tick(self.commit_interval);
+        let reports = self.delivery.reports();
+        let nothing = never();
+        loop {
+            let input = if self.delivery.is_full() {
+                &nothing
+            } else {
+                &self.inputs[self.turn]
+            };
+            select! {
+                recv(input) -> work => match work {
+                    Ok(work) => self.accept(work)?,
+                    // The score thread whose turn it is has ended, so there is no next batch.
+                    Err(_) => break,
+                },
+                recv(reports) -> report => {
+                    self.delivery.settle(report.map_err(|_| LineError::Broken)?)?;
+                    self.land();
+                }
+                recv(commit) -> _ => {
+                    self.delivery.produce_again()?;
+                    self.report();
+                    self.commit();
+                }
+            }
+        }
+        self.drain()?;
+        self.commit();
+        self.delivery.close();
+        Ok(())
+    }
+
+    fn accept(&mut self, work: Work) -> Result<(), LineError> {
+        self.turn = (self.turn + 1) % self.inputs.len();
+        match work {
+            Work::Judged {
+                batch,
+                judged,
+                took,
+            } => {
+                self.metrics.stage_seconds.get(Stage::Score).observe(took.as_secs_f64());
+                self.send_off(batch, judged)?;
+            }
+            Work::Control(Control::Assigned(positions)) => {
+                for position in positions {
+                    self.positions.insert(position.partition, position);
+                }
+                self.commit();
+            }
+            Work::Control(Control::Revoked {
+                partitions,
+                acknowledge,
+            }) => {
+                self.drain()?;
+                self.commit();
+                for partition in partitions {
+                    self.positions.remove(&partition);
+                    self.metrics.consumer_lag.remove(partition);
+                }
+                // Nobody waits any more if this took too long; then nothing of theirs is committed
+                // from here on, since their positions are gone.
+                acknowledge.send(()).ok();
+            }
+        }
+        Ok(())
+    }
+
+    /// Produces the messages of a judged batch; the batch's positions wait for their reports.
+    fn send_off(&mut self, mut batch: Batch, judged: Judged) -> Result<(), LineError> {
+        let mut outgoing = Vec::with_capacity(judged.outliers.len() + judged.dead_letters.len());
+        for finding in &judged.outliers {
+            outgoing.push(self.messages.outlier(&batch, finding));
+        }
+        for dead in &judged.dead_letters {
+            outgoing.push(self.messages.dead_letter(&batch, dead));
+        }
+        let flight = Flight::new(&batch, judged, Instant::now());
+        self.delivery.send_off(flight, outgoing)?;
+        batch.clear(self.keep_bytes);
+        // The consume thread is gone only when the line ends.
+        self.spent.try_send(batch).ok();
+        self.land();
+        Ok(())
+    }
+
+    /// Moves the positions past the batches whose every message is durable, oldest first.
+    fn land(&mut self) {
+        while let Some(flight) = self.delivery.landed() {
+            for (partition, next) in &flight.next {
+                if let Some(position) = self.positions.get_mut(partition) {
+                    position.next = *next;
+                    position.committed = false;
+                }
+            }
+            self.reporter.landed(&flight);
+        }
+    }
+
+    /// Waits until everything produced is durable, however long that takes: whoever waits for
+    /// this thread has a deadline of its own, and what is not durable is not committed.
+    fn drain(&mut self) -> Result<(), LineError> {
+        let reports = self.delivery.reports();
+        while !self.delivery.is_empty() {
+            if let Ok(report) = reports.recv_timeout(self.commit_interval) {
+                self.delivery.settle(report)?;
+                self.land();
+            } else {
+                self.delivery.produce_again()?;
+                self.report();
+            }
+        }
+        Ok(())
+    }
+
+    /// Commits the positions that have moved.
+    fn commit(&mut self) {
+        let moved: Vec<Position> = self
+            .positions
+            .values()
+            .filter(|position| !position.committed)
+            .cloned()
+            .collect();
+        if moved.is_empty() {
+            return;
+        }
+        let began = Instant::now();
+        let outcome = self.intake.commit(&moved);
+        self.metrics.stage_seconds.get(Stage::Commit).observe(began.elapsed().as_secs_f64());
+        match outcome {
+            Ok(_) => {
+                self.metrics.commits.get(CommitResult::Ok).inc();
+                for position in moved {
+                    self.positions
+                        .entry(position.partition)
+                        .and_modify(|known| known.committed = known.next == position.next);
+                }
+            }
+            Err(error) => {
+                self.metrics.commits.get(CommitResult::Failed).inc();
+                tracing::warn!("committing offsets: {error}; again in {:?}", self.commit_interval);
+            }
+        }
+    }
+
+    fn report(&mut self) {
+        let state = self.delivery.state(Instant::now());
+        self.health.set(Condition::Output, state);
+        self.reporter.tick(&self.intake.ends(), &self.positions, &self.delivery);
+    }
+}

@@ -1,0 +1,288 @@
+//! Reading and writing one model file.
+
+use std::collections::HashMap;
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use sha2::{Digest, Sha256};
+
+use super::manifest::{FORMAT, Manifest};
+use crate::detect::{Calibration, Detector, Fitted, Golden, Model, Policy, hex};
+use crate::vae::Member;
+
+/// The key of the manifest in the safetensors header.
+const KEY: &str = "outlierd";
+
+/// A header larger than this is refused before it is parsed. Ours are some tens of KiB.
+const MAX_HEADER: u64 = 8 << 20;
+
+/// A file larger than this is refused before it is read.
+const MAX_FILE: u64 = 2 << 30;
+
+/// A golden row's score may differ by this much, relative to its size and at least absolutely:
+/// another processor rounds differently.
+const GOLDEN_TOLERANCE: f32 = 1e-3;
+
+/// Why a model file cannot be used. Each says which file, what is wrong, and what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum ModelError {
+    #[error("there is no model at {path}: make one with `outlierd train`", path = .0.display())]
+    Missing(PathBuf),
+    #[error("model {path}: {source}", path = path.display())]
+    Io {
+        path: PathBuf,
+        source: std::io::Error,
+    },
+    #[error("model {path} is corrupt: {what}; restore it from a copy or train again", path = path.display())]
+    Corrupt { path: PathBuf, what: String },
+    #[error(
+        "model {path} has format {found}, and this outlierd reads up to {FORMAT}: use a newer \
+         outlierd or train again", path = path.display()
+    )]
+    Newer { path: PathBuf, found: u32 },
+}
+
+/// A model with what its file says of it.
+#[derive(Debug, Clone)]
+pub struct Stored {
+    pub model: Arc<Model>,
+    /// The first digits of the hash of the whole file: names exactly these bytes.
+    pub version: String,
+    pub manifest: Manifest,
+    pub bytes: u64,
+}
+
+/// Writes `model` beside `path`, syncs it and renames it: `path` holds the old file or the whole
+/// new one, whatever happens.
+///
+/// # Errors
+/// When the file cannot be written.
+pub fn save(model: &Model, path: &Path) -> Result<Stored, ModelError> {
+    let io = |source| ModelError::Io {
+        path: path.to_owned(),
+        source,
+    };
+    let bytes = to_bytes(model).map_err(|what| ModelError::Corrupt {
+        path: path.to_owned(),
+        what,
+    })?;
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        fs::create_dir_all(folder).map_err(io)?;
+    }
+    let aside = path.with_extension(format!("{}.tmp", std::process::id()));
+    let written = File::create(&aside).and_then(|mut file| {
+        file.write_all(&bytes)?;
+        file.sync_all()
+    });
+    let renamed = written.and_then(|()| fs::rename(&aside, path));
+    if renamed.is_err() {
+        fs::remove_file(&aside).ok();
+    }
+    renamed.map_err(io)?;
+    from_bytes(&bytes, path)
+}
+
+/// Reads the model at `path` and checks all of it.
+///
+/// # Errors
+/// When the file is missing, unreadable, corrupt or of a newer format.
+pub fn load(path: &Path) -> Result<Stored, ModelError> {
+    let io = |source: std::io::Error| match source.kind() {
+        std::io::ErrorKind::NotFound => ModelError::Missing(path.to_owned()),
+        _ => ModelError::Io {
+            path: path.to_owned(),
+            source,
+        },
+    };
+    let size = fs::metadata(path).map_err(io)?.len();
+    if size > MAX_FILE {
+        return Err(ModelError::Corrupt {
+            path: path.to_owned(),
+            what: format!("it has {size} bytes, and a model has at most {MAX_FILE}"),
+        });
+    }
+    from_bytes(&fs::read(path).map_err(io)?, path)
+}
+
+/// Tensors by name, as bytes to be viewed.
+type Tensors = Vec<(String, Vec<usize>, Vec<u8>)>;
+
+fn tensors(model: &Model) -> Tensors {
+    let mut tensors: Tensors = Vec::new();
+    let mut add = |name: String, shape: Vec<usize>, values: &[f32]| {
+        let bytes = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+        tensors.push((name, shape, bytes));
+    };
+    for (index, fitted) in model.members.iter().enumerate() {
+        for (name, shape, values) in fitted.member.tensors() {
+            add(format!("member.{index}.{name}"), shape.to_vec(), values);
+        }
+        let medians = &fitted.head_medians;
+        add(format!("member.{index}.head_medians"), vec![medians.len()], medians);
+    }
+    let scores = model.calibration.scores();
+    add("calibration.scores".into(), vec![scores.len()], scores);
+    tensors.sort_by(|a, b| a.0.cmp(&b.0));
+    tensors
+}
+
+fn hash<'a>(tensors: impl Iterator<Item = (&'a str, &'a [u8])>) -> String {
+    let mut hash = Sha256::new();
+    for (name, bytes) in tensors {
+        hash.update(name.as_bytes());
+        hash.update([0]);
+        hash.update(bytes);
+    }
+    hex(&hash.finalize())
+}
+
+fn to_bytes(model: &Model) -> Result<Vec<u8>, String> {
+    let tensors = tensors(model);
+    let sha256 = hash(tensors.iter().map(|(name, _, bytes)| (name.as_str(), bytes.as_slice())));
+    let manifest = serde_json::to_string(&Manifest::of(model, sha256)).map_err(|e| e.to_string())?;
+    let views = tensors
+        .iter()
+        .map(|(name, shape, bytes)| {
+            TensorView::new(Dtype::F32, shape.clone(), bytes).map(|view| (name.as_str(), view))
+        })
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|e| e.to_string())?;
+    let metadata = HashMap::from([(KEY.to_owned(), manifest)]);
+    safetensors::serialize(views, Some(metadata)).map_err(|e| e.to_string())
+}
+
+fn from_bytes(bytes: &[u8], path: &Path) -> Result<Stored, ModelError> {
+    let corrupt = |what: String| ModelError::Corrupt {
+        path: path.to_owned(),
+        what,
+    };
+    check_header(bytes).map_err(corrupt)?;
+    let (_, header) =
+        SafeTensors::read_metadata(bytes).map_err(|e| corrupt(format!("its header: {e}")))?;
+    let text = header
+        .metadata()
+        .as_ref()
+        .and_then(|metadata| metadata.get(KEY))
+        .ok_or_else(|| corrupt("it has no outlierd manifest: is it another program's file?".into()))?;
+    let format: serde_json::Value =
+        serde_json::from_str(text).map_err(|e| corrupt(format!("its manifest: {e}")))?;
+    match format.get("format").and_then(serde_json::Value::as_u64) {
+        Some(found) if found > u64::from(FORMAT) => {
+            return Err(ModelError::Newer {
+                path: path.to_owned(),
+                found: u32::try_from(found).unwrap_or(u32::MAX),
+            });
+        }
+        _ => {}
+    }
+    let manifest: Manifest =
+        serde_json::from_str(text).map_err(|e| corrupt(format!("its manifest: {e}")))?;
+    let tensors = SafeTensors::deserialize(bytes).map_err(|e| corrupt(e.to_string()))?;
+    let model = assemble(&manifest, &tensors).map_err(corrupt)?;
+    check_golden_rows(&model, &manifest.golden).map_err(corrupt)?;
+    Ok(Stored {
+        version: hex(&Sha256::digest(bytes)[..6]),
+        bytes: bytes.len() as u64,
+        model: Arc::new(model),
+        manifest,
+    })
+}
+
+/// The length of the header stands in its first eight bytes: it is checked before it is believed.
+fn check_header(bytes: &[u8]) -> Result<(), String> {
+    let Some(length) = bytes.first_chunk::<8>() else {
+        return Err(format!("it has only {} bytes", bytes.len()));
+    };
+    let length = u64::from_le_bytes(*length);
+    if length > MAX_HEADER {
+        return Err(format!("its header claims {length} bytes, and {MAX_HEADER} is the limit"));
+    }
+    if length + 8 > bytes.len() as u64 {
+        return Err("it ends within its header: it was cut short".into());
+    }
+    Ok(())
+}
+
+fn assemble(manifest: &Manifest, tensors: &SafeTensors<'_>) -> Result<Model, String> {
+    let mut named: Vec<(&str, &[u8])> = tensors
+        .iter()
+        .map(|(name, view)| (name, view.data()))
+        .collect();
+    named.sort_by_key(|(name, _)| *name);
+    if hash(named.into_iter()) != manifest.tensors_sha256 {
+        return Err("its tensors do not have the hash that its manifest names".into());
+    }
+    let read = |name: &str| -> Option<(Vec<usize>, Vec<f32>)> {
+        let view = tensors.tensor(name).ok()?;
+        (view.dtype() == Dtype::F32).then(|| (view.shape().to_vec(), floats(view.data())))
+    };
+    if manifest.encoding.heads() != manifest.shape.heads {
+        return Err("its fields and its network do not fit together".into());
+    }
+    let mut members = Vec::with_capacity(manifest.members.len());
+    for (index, stated) in manifest.members.iter().enumerate() {
+        let member = Member::from_tensors(&manifest.shape, stated.floor, |name| {
+            read(&format!("member.{index}.{name}"))
+        })
+        .map_err(|e| e.to_string())?;
+        let (_, head_medians) = read(&format!("member.{index}.head_medians"))
+            .filter(|(_, medians)| medians.len() == manifest.shape.heads.len())
+            .ok_or("the medians of its heads are missing")?;
+        let finite = [stated.center, stated.spread].into_iter().chain(head_medians.iter().copied());
+        if !finite.into_iter().all(f32::is_finite) || stated.spread <= 0.0 {
+            return Err("its standardisation is not finite".into());
+        }
+        members.push(Fitted {
+            member,
+            center: stated.center,
+            spread: stated.spread,
+            head_medians,
+        });
+    }
+    if members.is_empty() {
+        return Err("it has no network".into());
+    }
+    let (_, scores) = read("calibration.scores").ok_or("its calibration scores are missing")?;
+    let calibration =
+        Calibration::from_parts(scores, manifest.calibration.tail, manifest.calibration.cross_fitted)
+            .ok_or("its calibration scores are not finite and ascending")?;
+    Ok(Model {
+        encoding: manifest.encoding.clone(),
+        shape: manifest.shape.clone(),
+        members,
+        calibration,
+        held_out: manifest.held_out,
+        provenance: manifest.provenance.clone(),
+        golden: manifest.golden.clone(),
+    })
+}
+
+fn floats(bytes: &[u8]) -> Vec<f32> {
+    let (chunks, _) = bytes.as_chunks::<4>();
+    chunks.iter().map(|chunk| f32::from_le_bytes(*chunk)).collect()
+}
+
+/// The model must give its golden rows the scores that its maker saw.
+fn check_golden_rows(model: &Model, golden: &[Golden]) -> Result<(), String> {
+    let fields = model.encoding.fields.len();
+    if golden.iter().any(|row| row.cells.len() != fields) {
+        return Err("its golden rows do not have its number of fields".into());
+    }
+    let cells: Vec<f64> = golden.iter().flat_map(Golden::row).collect();
+    let mut detector = Detector::new(Arc::new(model.clone()), Arc::new(Policy::open(fields)));
+    let scores = detector.score(&cells).to_vec();
+    for (index, (row, scored)) in golden.iter().zip(scores).enumerate() {
+        let off = (scored.score - row.score).abs();
+        // Not `>`: a score that is not a number must not pass.
+        if !(off <= GOLDEN_TOLERANCE * row.score.abs().max(1.0)) {
+            return Err(format!(
+                "golden row {index} scores {} instead of {}",
+                scored.score, row.score
+            ));
+        }
+    }
+    Ok(())
+}
