@@ -14,3 +14,6 @@
 //! | 0 ground | `config`, `metrics`, `health` |
 
 pub mod config;
+pub mod health;
+pub mod http;
+pub mod metrics;

@@ -1,0 +1,96 @@
+//! What each path answers.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::extract::State;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router, middleware};
+
+use crate::health::Health;
+use crate::metrics::Metrics;
+
+/// Makes the report of `/status`.
+pub type Status = Arc<dyn Fn() -> serde_json::Value + Send + Sync>;
+
+const INDEX: &str = "outlierd\n
+/metrics  values for Prometheus
+/livez    whether the line goes round; restart when not
+/readyz   whether records are being scored, or why not
+/status   details as JSON
+";
+
+#[derive(Clone)]
+struct Sources {
+    metrics: Arc<Metrics>,
+    health: Arc<Health>,
+    status: Status,
+}
+
+pub(super) fn router(metrics: Arc<Metrics>, health: Arc<Health>, status: Status) -> Router {
+    let sources = Sources {
+        metrics,
+        health,
+        status,
+    };
+    Router::new()
+        .route("/", get(|| async { INDEX }))
+        .route("/metrics", get(values))
+        .route("/livez", get(livez))
+        .route("/readyz", get(readyz))
+        .route("/status", get(report))
+        .layer(middleware::map_response(plain))
+        .with_state(sources)
+}
+
+async fn values(State(sources): State<Sources>) -> Response {
+    let ready = sources.health.readiness().is_empty();
+    sources.metrics.ready.set(i64::from(ready));
+    match sources.metrics.render() {
+        Ok(text) => ([(header::CONTENT_TYPE, prometheus::TEXT_FORMAT)], text).into_response(),
+        Err(error) => {
+            let reason = format!("cannot render the metrics: {error}\n");
+            (StatusCode::INTERNAL_SERVER_ERROR, reason).into_response()
+        }
+    }
+}
+
+async fn livez(State(sources): State<Sources>) -> (StatusCode, String) {
+    match sources.health.alive(Instant::now()) {
+        Ok(()) => (StatusCode::OK, "alive\n".to_owned()),
+        Err(reason) => (StatusCode::SERVICE_UNAVAILABLE, line(&reason)),
+    }
+}
+
+async fn readyz(State(sources): State<Sources>) -> (StatusCode, String) {
+    let unmet = sources.health.readiness();
+    if unmet.is_empty() {
+        return (StatusCode::OK, "ready\n".to_owned());
+    }
+    let lines = unmet
+        .iter()
+        .map(|(condition, reason)| line(&format!("{}: {reason}", condition.as_str())));
+    (StatusCode::SERVICE_UNAVAILABLE, lines.collect())
+}
+
+async fn report(State(sources): State<Sources>) -> Json<serde_json::Value> {
+    Json((sources.status)())
+}
+
+/// A reason may quote what a broker or a file said: it stays on one line.
+fn line(reason: &str) -> String {
+    let mut line = reason.replace(char::is_control, " ");
+    line.push('\n');
+    line
+}
+
+/// No answer is a page, whatever text stands in it.
+async fn plain(mut response: Response) -> Response {
+    response.headers_mut().insert(
+        header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    );
+    response
+}

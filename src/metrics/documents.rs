@@ -1,0 +1,4 @@
+//! Tests that hold the metrics page and `deploy/` to the declarations.
+
+mod deploy;
+mod page;
