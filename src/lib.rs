@@ -14,3 +14,5 @@
 //! | 0 ground | `config`, `metrics`, `health` |
 
 pub mod config;
+pub mod metrics;
+pub mod record;

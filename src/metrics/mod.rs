@@ -1,0 +1,5 @@
+//! Closed label sets.
+
+mod labels;
+
+pub use labels::{DeadLetterClass, SkipReason};
