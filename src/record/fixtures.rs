@@ -1,0 +1,27 @@
+//! Fields and inputs that tests start from.
+
+use crate::config::{Direction, Field, Input, Kind, Policy, Start};
+
+pub(super) fn field(path: &str, kind: Kind) -> Field {
+    Field {
+        path: path.into(),
+        kind,
+        required: false,
+        direction: Direction::Both,
+        min_deviation: 0.0,
+    }
+}
+
+pub(super) fn input() -> Input {
+    Input {
+        topic: "in".into(),
+        group: "g".into(),
+        start: Start::Latest,
+        filter: None,
+        key: None,
+        time: None,
+        missing: Policy::Mask,
+        wrong_type: Policy::DeadLetter,
+        max_record_bytes: 1 << 20,
+    }
+}
