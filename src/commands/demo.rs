@@ -1,0 +1,1 @@
+pub(super) fn run(_: &crate::cli::Demo) -> anyhow::Result<()> { Ok(()) }
