@@ -65,12 +65,16 @@ impl Health {
     }
 
     /// Says that a condition holds, or why it does not.
-    pub fn set(&self, condition: Condition, state: Result<(), String>) {
+    /// Returns whether the condition went from met to unmet or back, so that the caller can log it.
+    pub fn set(&self, condition: Condition, state: Result<(), String>) -> bool {
         let mut unmet = self.unmet();
+        let was_met = !unmet.contains_key(&condition);
+        let is_met = state.is_ok();
         match state {
             Ok(()) => unmet.remove(&condition),
             Err(reason) => unmet.insert(condition, reason),
         };
+        was_met != is_met
     }
 
     /// The conditions that do not hold, with their reasons. Ready when there are none.

@@ -1,5 +1,7 @@
 //! One file a subcommand. What goes wrong here is said to a person: the sentence, and what to do.
 
+#![allow(clippy::print_stdout)]
+
 use std::process::ExitCode;
 
 use crate::cli::{Cli, Command};

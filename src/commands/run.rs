@@ -17,7 +17,7 @@ pub(super) fn run(arguments: &cli::Run) -> anyhow::Result<()> {
     runtime.block_on(async {
         let mut signals = Signals::listen().context("listening for signals")?;
         match Daemon::start(Arc::new(config), stored, &mut signals).await {
-            Ok(daemon) => Ok(daemon.run(&mut signals).await?),
+            Ok(daemon) => anyhow::Ok(daemon.run(&mut signals).await?),
             Err(DaemonError::StoppedEarly) => Ok(()),
             Err(error) => Err(error.into()),
         }

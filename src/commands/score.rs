@@ -30,7 +30,7 @@ pub(super) fn run(arguments: &cli::Score) -> anyhow::Result<()> {
     let mut scoring = Scoring {
         decoder: Decoder::new(&fields, &any_input())?,
         vocabularies: Vocabularies::frozen(words.collect()),
-        detector: Detector::new(Arc::clone(model), Arc::new(policy)),
+        detector: Detector::new(Arc::clone(model), Arc::new(policy))?,
         fields: fields.len(),
         outliers_only: arguments.outliers,
         output: BufWriter::new(std::io::stdout().lock()),
@@ -61,7 +61,7 @@ struct Scoring<W: Write> {
 }
 
 impl<W: Write> Scoring<W> {
-    fn add(&mut self, row: u64, record: &[u8]) -> std::io::Result<()> {
+    fn add(&mut self, row: u64, record: &[u8]) -> anyhow::Result<()> {
         let start = self.cells.len();
         self.cells.resize(start + self.fields, f64::NAN);
         let cells = &mut self.cells[start..];
@@ -85,8 +85,8 @@ impl<W: Write> Scoring<W> {
     }
 
     /// Scores and prints what was added, in the file's order.
-    fn flush(&mut self) -> std::io::Result<()> {
-        let scored = self.detector.score(&self.cells).to_vec();
+    fn flush(&mut self) -> anyhow::Result<()> {
+        let scored = self.detector.score(&self.cells)?.to_vec();
         for (index, (row, scored)) in self.rows.iter().zip(scored).enumerate() {
             let cells = &self.cells[index * self.fields..][..self.fields];
             let flagged = self.detector.verdict(index, cells) == Verdict::Outlier;

@@ -1,6 +1,6 @@
 //! Does a model fit the configuration, and what follows from both?
 
-use crate::config::Config;
+use crate::config::{Config, Kind};
 use crate::detect::{FieldPolicy, Model, Policy, Threshold};
 
 /// Why a model cannot serve this configuration.
@@ -24,7 +24,7 @@ pub fn policy(config: &Config, model: &Model) -> Result<Policy, Misfit> {
     let learnt = model.encoding.fields.iter().map(|field| (field.path.as_str(), field.kind));
     if !configured.clone().eq(learnt.clone()) {
         let (configured, learnt): (Vec<_>, Vec<_>) = (configured.collect(), learnt.collect());
-        let only = |these: &[(&str, _)], those: &[_], what: &str| {
+        let only = |these: &[(&str, Kind)], those: &[(&str, Kind)], what: &str| {
             let missing = these.iter().filter(|field| !those.contains(field));
             let missing: Vec<String> = missing.map(|(path, kind)| format!("{path} ({kind:?})")).collect();
             (!missing.is_empty()).then(|| format!("{what}: {}", missing.join(", ").to_lowercase()))

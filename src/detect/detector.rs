@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::explanation::explain;
 use super::{Calibration, Fitted, Model, Policy, Reason};
 use crate::features::Encoding;
-use crate::vae::{Rows, Scorer, Scores};
+use crate::vae::{Rows, RowsError, Scorer, Scores, WeightError};
 
 /// Scores rows of cells with a model, and judges them by a policy. One a thread; its buffers grow
 /// to the largest batch once.
@@ -62,14 +62,17 @@ pub enum Verdict {
 
 impl Detector {
     /// `policy` has one entry for each field of the model's encoding.
-    pub fn new(model: Arc<Model>, policy: Arc<Policy>) -> Detector {
+    ///
+    /// # Errors
+    /// When a network's weights do not have the model's shape.
+    pub fn new(model: Arc<Model>, policy: Arc<Policy>) -> Result<Detector, WeightError> {
         let heads = model.encoding.heads().len();
-        Detector {
+        Ok(Detector {
             networks: model
                 .members
                 .iter()
                 .map(|fitted| Scorer::new(&model.shape, &fitted.member))
-                .collect(),
+                .collect::<Result<_, _>>()?,
             outputs: model.members.iter().map(|_| Scores::default()).collect(),
             width: model.encoding.width(),
             heads,
@@ -80,7 +83,7 @@ impl Detector {
             mutes: policy.fields.iter().any(|field| !field.is_open()),
             model,
             policy,
-        }
+        })
     }
 
     pub fn model(&self) -> &Model {
@@ -93,7 +96,10 @@ impl Detector {
 
     /// Scores the rows of `cells` (rows x fields, row-major). A row's bits do not depend on the
     /// rows around it.
-    pub fn score(&mut self, cells: &[f64]) -> &[Scored] {
+    ///
+    /// # Errors
+    /// When `cells` are not whole rows of the model's fields.
+    pub fn score(&mut self, cells: &[f64]) -> Result<&[Scored], RowsError> {
         let fields = self.model.encoding.fields.len();
         let rows = cells.len() / fields;
         self.values.resize(rows * self.width, 0.0);
@@ -105,16 +111,16 @@ impl Detector {
                 &mut self.present[row * self.heads..][..self.heads],
             );
         }
-        let input = Rows::new(&self.values, &self.present);
-        for (network, output) in self.networks.iter_mut().zip(&mut self.outputs) {
-            network.score(input, output);
+        let input = Rows::new(&self.model.shape, &self.values, &self.present)?;
+        for (network, output) in self.networks.iter().zip(&mut self.outputs) {
+            network.score(input, output)?;
         }
         self.scored.clear();
         for row in 0..rows {
             let scored = combine(&self.model.members, &self.outputs, row, &self.model.calibration);
             self.scored.push(scored);
         }
-        &self.scored
+        Ok(&self.scored)
     }
 
     /// What the last call of [`Self::score`] returned.

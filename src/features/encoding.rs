@@ -79,7 +79,7 @@ impl Encoding {
 
     /// Number of columns.
     pub fn width(&self) -> usize {
-        self.heads().iter().map(Head::width).sum()
+        self.heads().into_iter().map(Head::width).sum()
     }
 
     /// The field that each head belongs to.

@@ -180,8 +180,8 @@ impl Reporting {
 
     fn broker(&self, state: Result<(), String>) {
         self.metrics.broker_up.set(i64::from(state.is_ok()));
-        if let Some(change) = self.health.set(Condition::Broker, state) {
-            match change {
+        if self.health.set(Condition::Broker, state.clone()) {
+            match state {
                 Ok(()) => tracing::info!("a broker is connected"),
                 Err(reason) => tracing::warn!("{reason}; retrying"),
             }

@@ -23,7 +23,7 @@ pub enum Destination {
 }
 
 /// A message, kept until it is delivered.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outgoing {
     pub to: Destination,
     pub key: Option<Vec<u8>>,

@@ -141,16 +141,10 @@ impl Delivery {
     }
 
     fn produce(&mut self, number: u64) -> Result<(), LineError> {
-        let Some(message) = self.message(number) else {
-            return Ok(());
-        };
-        // Borrowed from the queue while the outlet copies it.
-        let outgoing = std::mem::replace(&mut message.outgoing, Outgoing::placeholder());
-        let accepted = self.outlet.send(number, &outgoing);
-        if let Some(message) = self.message(number) {
-            message.outgoing = outgoing;
-        }
-        if !accepted? {
+        let at = (number - self.first_message) as usize;
+        if let Some(Some(message)) = self.messages.get(at)
+            && !self.outlet.send(number, &message.outgoing)?
+        {
             self.again.push_back((Instant::now(), number));
         }
         Ok(())

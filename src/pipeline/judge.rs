@@ -8,7 +8,8 @@ use super::Batch;
 use crate::config;
 use crate::detect::{Claim, Detector, Model, Policy, Reason, Scored, Verdict};
 use crate::metrics::{DeadLetterClass, ScoreFigures, ScoreHistograms};
-use crate::record::{Decoder, PathConflict, Vocabularies};
+use crate::record::{Decoder, PathError, Vocabularies};
+use crate::vae::WeightError;
 
 /// Judges batches with one model. One a score thread; its buffers grow once.
 pub struct Judge {
@@ -23,6 +24,15 @@ pub struct Judge {
     cells: Vec<f64>,
     /// Of each decoded row: its record, and where its key lies in the payload.
     rows: Vec<(usize, Option<Range<usize>>)>,
+}
+
+/// Why a judge cannot be made.
+#[derive(Debug, thiserror::Error)]
+pub enum JudgeError {
+    #[error(transparent)]
+    Paths(#[from] PathError),
+    #[error(transparent)]
+    Weights(#[from] WeightError),
 }
 
 /// The dispositions of one batch: normal + outliers + dead letters + skipped = records.
@@ -65,19 +75,20 @@ pub struct DeadLetter {
 
 impl Judge {
     /// # Errors
-    /// When the configured paths contradict each other.
+    /// When the configured paths contradict each other, or the model's weights its shape.
     pub fn new(
         fields: &[config::Field],
         input: &config::Input,
         model: &Arc<Model>,
         policy: &Arc<Policy>,
         histograms: Option<ScoreHistograms>,
-    ) -> Result<Judge, PathConflict> {
-        let words = |field: &crate::features::EncodedField| field.vocabulary.clone();
+    ) -> Result<Judge, JudgeError> {
+        let words = model.encoding.fields.iter();
+        let words = words.map(|field| field.vocabulary.clone()).collect();
         Ok(Judge {
             decoder: Decoder::new(fields, input)?,
-            vocabularies: Vocabularies::frozen(model.encoding.fields.iter().map(words)),
-            detector: Detector::new(Arc::clone(model), Arc::clone(policy)),
+            vocabularies: Vocabularies::frozen(words),
+            detector: Detector::new(Arc::clone(model), Arc::clone(policy))?,
             histograms,
             categorical: fields
                 .iter()
@@ -111,9 +122,16 @@ impl Judge {
             ..Judged::default()
         };
         self.decode(batch, records, &mut judged);
-        let scored = self.detector.score(&self.cells).len();
-        for row in 0..scored {
-            self.decide(batch, row, &mut judged);
+        match self.detector.score(&self.cells).map(<[Scored]>::len) {
+            Ok(rows) => (0..rows).for_each(|row| self.decide(batch, row, &mut judged)),
+            Err(error) => {
+                let dead = self.rows.iter().map(|(record, _)| DeadLetter {
+                    record: *record,
+                    class: DeadLetterClass::DimMismatch,
+                    error: error.to_string(),
+                });
+                judged.dead_letters.extend(dead);
+            }
         }
         judged
     }

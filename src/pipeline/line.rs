@@ -14,13 +14,12 @@ use super::message::{Messages, Origin};
 use super::publish::Publish;
 use super::report::Reporter;
 use super::score::{self, Control, Work};
-use super::{Batch, Judge, Redaction};
+use super::{Batch, Judge, JudgeError, Redaction};
 use crate::config::Config;
 use crate::detect::{Episodes, Model, Policy};
 use crate::health::{Condition, Health};
 use crate::kafka::{Connection, Intake, IntakeError, Outlet, OutletError};
 use crate::metrics::Metrics;
-use crate::record::PathConflict;
 
 /// Batches waiting in front of each score thread: one to work on while another is filled.
 const WAITING: usize = 1;
@@ -38,7 +37,7 @@ pub enum LineError {
     #[error(transparent)]
     Output(#[from] OutletError),
     #[error(transparent)]
-    Paths(#[from] PathConflict),
+    Judge(#[from] JudgeError),
     #[error("a thread of the line ended before its time")]
     Broken,
     #[error("the {0} thread could not be started: {1}")]
@@ -192,7 +191,7 @@ fn join_group(
     )
 }
 
-fn judge(parts: &Parts<'_>) -> Result<Judge, PathConflict> {
+fn judge(parts: &Parts<'_>) -> Result<Judge, JudgeError> {
     Judge::new(
         &parts.config.fields,
         &parts.config.input,

@@ -25,7 +25,7 @@ mod report;
 mod score;
 
 pub use batch::{Batch, Record};
-pub use judge::{DeadLetter, Finding, Judge, Judged};
+pub use judge::{DeadLetter, Finding, Judge, JudgeError, Judged};
 pub use line::{Line, LineError, Parts};
 pub use message::{Messages, Origin};
 pub use redaction::Redaction;

@@ -272,8 +272,10 @@ fn check_golden_rows(model: &Model, golden: &[Golden]) -> Result<(), String> {
         return Err("its golden rows do not have its number of fields".into());
     }
     let cells: Vec<f64> = golden.iter().flat_map(Golden::row).collect();
-    let mut detector = Detector::new(Arc::new(model.clone()), Arc::new(Policy::open(fields)));
-    let scores = detector.score(&cells).to_vec();
+    let policy = Arc::new(Policy::open(fields));
+    let mut detector =
+        Detector::new(Arc::new(model.clone()), policy).map_err(|e| e.to_string())?;
+    let scores = detector.score(&cells).map_err(|e| e.to_string())?;
     for (index, (row, scored)) in golden.iter().zip(scores).enumerate() {
         let off = (scored.score - row.score).abs();
         // Not `>`: a score that is not a number must not pass.

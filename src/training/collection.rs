@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::config;
 use crate::features::{FieldSpec, Table};
 use crate::metrics::DeadLetterClass;
-use crate::record::{Decoder, PathConflict, Vocabularies};
+use crate::record::{Decoder, PathError, Vocabularies};
 
 /// Distinct words of one categorical field that are told apart while rows are collected.
 const MAX_WORDS: usize = 10_000;
@@ -43,10 +43,10 @@ impl Collection {
         fields: &[config::Field],
         input: &config::Input,
         max_rows: usize,
-    ) -> Result<Collection, PathConflict> {
+    ) -> Result<Collection, PathError> {
         Ok(Collection {
             decoder: Decoder::new(fields, input)?,
-            vocabularies: Vocabularies::learning(fields, MAX_WORDS),
+            vocabularies: Vocabularies::learning(MAX_WORDS),
             fields: fields.to_vec(),
             max_rows: max_rows.max(1),
             cells: vec![f64::NAN; fields.len()],
@@ -119,7 +119,7 @@ impl Collection {
             .map(|(index, field)| FieldSpec {
                 path: field.path.clone(),
                 kind: field.kind,
-                words: self.vocabularies.words(index),
+                words: self.vocabularies.words(index).to_vec(),
             })
             .collect();
         // Rows overwritten in turn: the oldest one stands where the next would go. A stable sort

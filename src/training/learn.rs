@@ -8,7 +8,9 @@ use super::fold::{Fold, Plan, plan};
 use crate::config::{Train, TrainingData};
 use crate::detect::{Calibration, Detector, Fitted, Golden, HeldOut, Model, Policy, Provenance};
 use crate::features::{Encoding, FitError, Table};
-use crate::vae::{self, Member, Recipe, Rows, Scorer, Scores, Shape, TrainError};
+use crate::vae::{
+    self, Member, Recipe, Rows, RowsError, Scorer, Scores, Shape, TrainError, WeightError,
+};
 
 /// Fewer rows than this make no model.
 const LEAST_ROWS: usize = 50;
@@ -35,6 +37,10 @@ pub enum TrainingError {
     Fit(#[from] FitError),
     #[error(transparent)]
     Train(#[from] TrainError),
+    #[error("the trained network cannot be used: {0}; this is a defect, please report it")]
+    Weights(#[from] WeightError),
+    #[error("the encoded rows cannot be used: {0}; this is a defect, please report it")]
+    Rows(#[from] RowsError),
 }
 
 /// How far the training is.
@@ -81,7 +87,7 @@ pub fn learn(
     let (members, terms) = match &plan {
         Plan::HoldOut(fold) => {
             let members = trainer.ensemble(&rows.select(fold.fit()))?;
-            let terms = Terms::of(&shape, &members, &rows.select(fold.block.clone()));
+            let terms = Terms::of(&shape, &members, &rows.select(fold.block.clone()))?;
             (members, terms)
         }
         Plan::CrossFit(folds) => {
@@ -89,7 +95,7 @@ pub fn learn(
             for fold in folds {
                 let members = trainer.ensemble(&rows.select(fold.fit()))?;
                 let block = rows.select(fold.block.clone());
-                terms.append(Terms::of(&shape, &members, &block));
+                terms.append(Terms::of(&shape, &members, &block)?);
             }
             (trainer.ensemble(&rows)?, terms)
         }
@@ -97,7 +103,7 @@ pub fn learn(
     let provenance = provenance(source, settings, created, &times, rejected);
     let cross_fitted = matches!(plan, Plan::CrossFit(_));
     let mut model = assemble(encoding, shape, members, &terms, cross_fitted, provenance);
-    model.golden = golden_rows(&model, &table);
+    model.golden = golden_rows(&model, &table)?;
     Ok(model)
 }
 
@@ -131,8 +137,15 @@ impl Encoded {
         }
     }
 
-    fn rows(&self) -> Rows<'_> {
-        Rows::new(&self.values, &self.present)
+    fn rows(&self, shape: &Shape) -> Result<Rows<'_>, RowsError> {
+        Rows::new(shape, &self.values, &self.present)
+    }
+
+    /// What `member` says of every row.
+    fn scores(&self, shape: &Shape, member: &Member) -> Result<Scores, TrainingError> {
+        let mut scores = Scores::default();
+        Scorer::new(shape, member)?.score(self.rows(shape)?, &mut scores)?;
+        Ok(scores)
     }
 
     fn select(&self, at: impl Iterator<Item = usize>) -> Encoded {
@@ -195,7 +208,7 @@ impl<'a> Trainer<'a> {
         Recipe::new(
             rows,
             floor as f32,
-            self.settings.data == TrainingData::Clean,
+            self.settings.data,
             self.settings.max_steps,
             self.settings.seed.wrapping_add(index as u64),
         )
@@ -211,11 +224,11 @@ impl<'a> Trainer<'a> {
         })
     }
 
-    fn ensemble(&mut self, rows: &Encoded) -> Result<Vec<Member>, TrainError> {
+    fn ensemble(&mut self, rows: &Encoded) -> Result<Vec<Member>, TrainingError> {
         let cleaned = match self.cleaning(rows.count) {
             Some(recipe) => {
                 let stiff = self.train(rows, &recipe)?;
-                &rows.select(ordinary_rows(self.shape, &stiff, rows).into_iter())
+                &rows.select(ordinary_rows(self.shape, &stiff, rows)?.into_iter())
             }
             None => rows,
         };
@@ -230,10 +243,10 @@ impl<'a> Trainer<'a> {
             .collect()
     }
 
-    fn train(&mut self, rows: &Encoded, recipe: &Recipe) -> Result<Member, TrainError> {
+    fn train(&mut self, rows: &Encoded, recipe: &Recipe) -> Result<Member, TrainingError> {
         let (before, steps) = (self.done, self.steps);
         let progress = &mut *self.progress;
-        let member = vae::train(rows.rows(), self.shape, recipe, &mut |at| {
+        let member = vae::train(rows.rows(self.shape)?, self.shape, recipe, &mut |at| {
             progress(Progress {
                 step: before + at.step,
                 steps,
@@ -247,16 +260,19 @@ impl<'a> Trainer<'a> {
 
 /// All rows but the tenth at most whose NLL + 2 KL under `member` lies beyond
 /// max(q50 + 2 (q90 - q50), q90).
-fn ordinary_rows(shape: &Shape, member: &Member, rows: &Encoded) -> Vec<usize> {
-    let mut scores = Scores::default();
-    Scorer::new(shape, member).score(rows.rows(), &mut scores);
+fn ordinary_rows(
+    shape: &Shape,
+    member: &Member,
+    rows: &Encoded,
+) -> Result<Vec<usize>, TrainingError> {
+    let scores = rows.scores(shape, member)?;
     let oddness: Vec<f32> = (0..rows.count)
         .map(|row| scores.nll[row] + 2.0 * scores.kl[row])
         .collect();
     let sorted = sorted(&oddness);
     let (median, upper) = (quantile(&sorted, 0.5), quantile(&sorted, 0.9));
     let limit = (median + 2.0 * (upper - median)).max(upper);
-    (0..rows.count).filter(|&row| oddness[row] <= limit).collect()
+    Ok((0..rows.count).filter(|&row| oddness[row] <= limit).collect())
 }
 
 /// What the networks say of rows that they were not fitted on.
@@ -274,14 +290,13 @@ struct Terms {
 }
 
 impl Terms {
-    fn of(shape: &Shape, members: &[Member], rows: &Encoded) -> Terms {
+    fn of(shape: &Shape, members: &[Member], rows: &Encoded) -> Result<Terms, TrainingError> {
         let mut terms = Terms {
             rows: rows.count,
             ..Terms::default()
         };
-        let mut scores = Scores::default();
         for member in members {
-            Scorer::new(shape, member).score(rows.rows(), &mut scores);
+            let scores = rows.scores(shape, member)?;
             let oddness = (0..rows.count).map(|row| scores.nll[row] + scores.kl[row] / 2.0);
             terms.oddness.push(oddness.collect());
             let head = |head| (0..rows.count).map(move |row| row * rows.heads + head);
@@ -295,7 +310,7 @@ impl Terms {
             terms.kl += mean(&scores.kl);
             terms.squared_error += mean(&scores.squared_error);
         }
-        terms
+        Ok(terms)
     }
 
     fn append(&mut self, other: Terms) {
@@ -367,14 +382,14 @@ fn assemble(
     }
 }
 
-fn golden_rows(model: &Model, table: &Table) -> Vec<Golden> {
+fn golden_rows(model: &Model, table: &Table) -> Result<Vec<Golden>, TrainingError> {
     let every = (table.rows() / GOLDEN_ROWS).max(1);
     let chosen = table.select((0..table.rows()).step_by(every).take(GOLDEN_ROWS));
     let policy = Arc::new(Policy::open(table.fields()));
-    let mut detector = Detector::new(Arc::new(model.clone()), policy);
+    let mut detector = Detector::new(Arc::new(model.clone()), policy)?;
     chosen
         .iter()
-        .map(|cells| Golden::new(cells, detector.score(cells)[0].score))
+        .map(|cells| Ok(Golden::new(cells, detector.score(cells)?[0].score)))
         .collect()
 }
 
