@@ -1,0 +1,103 @@
+//! `[model]` and `[train]`: the model file, and how one is made.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::error::Wrong;
+use super::quantity::{duration, number, one_of, whole};
+use super::section::Section;
+use super::source::Surroundings;
+
+const MINUTE: Duration = Duration::from_secs(60);
+const TEN_YEARS: Duration = Duration::from_secs(3650 * 86400);
+const MOST_MEMBERS: usize = 16;
+
+/// `[model]`: the model file.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Model {
+    pub path: PathBuf,
+}
+
+/// `[train]`: how a model is made.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Train {
+    /// Whether the training rows are known to hold no outliers.
+    pub data: TrainingData,
+    /// How far back the training rows reach.
+    pub since: Duration,
+    /// The newest rows that are kept.
+    pub max_rows: usize,
+    /// Share of the rows, the newest ones, that is held out for calibration.
+    pub calibration_share: f64,
+    /// Width of each hidden layer.
+    pub hidden: usize,
+    /// Width of the latent code.
+    pub latent: usize,
+    /// One ensemble member for each variance floor (a deviation, in scaled units).
+    pub floors: Vec<f64>,
+    /// Upper bound of the optimiser steps a member.
+    pub max_steps: usize,
+    pub seed: u64,
+}
+
+/// Whether the training rows are known to hold no outliers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TrainingData {
+    Clean,
+    Unlabelled,
+}
+
+const TRAINING_DATA: [(&str, TrainingData); 2] = [
+    ("clean", TrainingData::Clean),
+    ("unlabelled", TrainingData::Unlabelled),
+];
+
+impl Model {
+    pub(super) fn read(mut section: Section<'_>, surroundings: &Surroundings) -> Option<Self> {
+        let path = section.or("path", "model.safetensors", file);
+        section.finish();
+        Some(Self {
+            path: surroundings.folder.join(path?),
+        })
+    }
+}
+
+impl Train {
+    pub(super) fn read(mut section: Section<'_>) -> Option<Self> {
+        let data = section.or("data", "unlabelled", one_of(&TRAINING_DATA));
+        let since = section.or("since", "7d", duration(MINUTE..=TEN_YEARS));
+        let max_rows = section.or("max_rows", "1000000", whole(100..=100_000_000));
+        let shares = number(|share| (0.05..=0.5).contains(&share), "from 0.05 to 0.5");
+        let calibration_share = section.or("calibration_share", "0.2", shares);
+        let hidden = section.or("hidden", "64", whole(4..=1024));
+        let latent = section.or("latent", "8", whole(1..=128));
+        let deviations = number(|floor| floor > 0.0 && floor <= 10.0, "above 0, at most 10");
+        let floors = section.list("floors", "[0.2]", 1..=MOST_MEMBERS, deviations);
+        let max_steps = section.or("max_steps", "2000", whole(1..=1_000_000));
+        // The model's manifest is JSON: larger numbers would not survive every reader of it.
+        let seed = section.or("seed", "1", whole(0..=u64::from(u32::MAX)));
+        section.finish();
+        Some(Self {
+            data: data?,
+            since: since?,
+            max_rows: max_rows?,
+            calibration_share: calibration_share?,
+            hidden: hidden?,
+            latent: latent?,
+            floors: floors?,
+            max_steps: max_steps?,
+            seed: seed?,
+        })
+    }
+}
+
+fn file(text: &str) -> Result<PathBuf, Wrong> {
+    let good = !text.trim().is_empty() && !text.ends_with('/');
+    good.then(|| PathBuf::from(text)).ok_or_else(|| {
+        Wrong::new(
+            "is not a file",
+            "write a path such as \"model.safetensors\"",
+        )
+    })
+}
