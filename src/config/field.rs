@@ -116,7 +116,10 @@ impl Field {
 }
 
 fn tables(root: &mut Section<'_>) -> Option<Vec<Value>> {
-    let wrong = match root.raw("fields", Presence::Required).map(|value| value.kind) {
+    let wrong = match root
+        .raw("fields", Presence::Required)
+        .map(|value| value.kind)
+    {
         Some(ValueKind::Array(tables)) if tables.len() > MOST_FIELDS => {
             let remedy = format!("choose at most {MOST_FIELDS}");
             Wrong::new(format!("has {} fields", tables.len()), remedy)

@@ -99,7 +99,10 @@ impl Start {
             Some(word) => format!("did you mean {word:?}? {all}"),
             None => all.to_owned(),
         };
-        Err(Wrong::new("is neither a place to start nor an instant", remedy))
+        Err(Wrong::new(
+            "is neither a place to start nor an instant",
+            remedy,
+        ))
     }
 }
 
@@ -112,8 +115,14 @@ mod tests {
     fn a_start_is_a_word_or_an_instant() {
         assert_eq!(Start::parse("after_training"), Ok(Start::AfterTraining));
         let instant = jiff::Timestamp::from_second(1_769_846_400).unwrap();
-        assert_eq!(Start::parse("2026-01-31T08:00:00Z"), Ok(Start::Time(instant)));
-        assert_eq!(Start::parse("2026-01-31T10:00:00+02:00"), Ok(Start::Time(instant)));
+        assert_eq!(
+            Start::parse("2026-01-31T08:00:00Z"),
+            Ok(Start::Time(instant))
+        );
+        assert_eq!(
+            Start::parse("2026-01-31T10:00:00+02:00"),
+            Ok(Start::Time(instant))
+        );
     }
 
     #[test]

@@ -7,10 +7,11 @@ use ::config::{Value, ValueKind};
 use super::error::Wrong;
 use super::name;
 use super::properties::{allowed, is_secret};
-use super::report::join;
+use super::report::{entry, join};
 use super::secret::Secret;
-use super::section::{Presence, Section, entry, scalar};
+use super::section::{Presence, Section};
 use super::source::{Surroundings, is_from_environment};
+use super::value::scalar;
 
 /// `[kafka]`: how to reach the cluster.
 #[derive(Debug, Clone, PartialEq)]
@@ -79,7 +80,10 @@ fn read_secrets(
     for (key, value) in settings {
         let twice = properties.is_some_and(|properties| properties.contains_key(&key));
         let secret = match twice {
-            true => Err(Wrong::new("is set in [kafka.properties] too", "remove one of them")),
+            true => Err(Wrong::new(
+                "is set in [kafka.properties] too",
+                "remove one of them",
+            )),
             false => allowed(&key, "").and_then(|()| Secret::resolve(&value, surroundings)),
         };
         match secret {
@@ -101,7 +105,10 @@ fn settings(
     is_value: fn(&Value) -> bool,
 ) -> Option<BTreeMap<String, Value>> {
     let mut settings = BTreeMap::new();
-    match section.raw(table, Presence::Default("{}")).map(|value| value.kind) {
+    match section
+        .raw(table, Presence::Default("{}"))
+        .map(|value| value.kind)
+    {
         None => {}
         Some(ValueKind::Table(values)) => flatten("", values, is_value, &mut settings),
         Some(_) => {
@@ -153,6 +160,7 @@ fn is_reference(value: &Value) -> bool {
 mod tests {
     use super::*;
     use crate::config::report::Report;
+    use crate::config::source::merge;
 
     fn read(text: &str, environment: &[(&str, &str)]) -> Result<Kafka, String> {
         let surroundings = Surroundings {
@@ -163,8 +171,8 @@ mod tests {
             ..Surroundings::default()
         };
         let text = format!("[kafka]\nbrokers = 'a:1'\n{text}");
-        let root = crate::config::source::merge(&text, "test", &surroundings).unwrap();
         let mut report = Report::default();
+        let root = merge(&text, "test", &surroundings, &mut report.errors).unwrap();
         let mut root = Section::new(String::new(), Some(root), &mut report);
         let kafka = Kafka::read(root.section("kafka"), &surroundings);
         root.finish();
@@ -200,9 +208,15 @@ mod tests {
     fn secrets_come_from_the_environment_that_was_handed_in() {
         let environment = [
             ("PASSWORD", "hunter2"),
-            ("OUTLIERD__KAFKA__SECRETS__SSL__KEY__PASSWORD__ENV", "PASSWORD"),
+            (
+                "OUTLIERD__KAFKA__SECRETS__SSL__KEY__PASSWORD__ENV",
+                "PASSWORD",
+            ),
         ];
-        for text in ["'sasl.password' = { env = 'PASSWORD' }", "sasl.password.env = 'PASSWORD'"] {
+        for text in [
+            "'sasl.password' = { env = 'PASSWORD' }",
+            "sasl.password.env = 'PASSWORD'",
+        ] {
             let kafka = read(&format!("[kafka.secrets]\n{text}"), &environment).unwrap();
             assert_eq!(kafka.secrets["sasl.password"].expose(), "hunter2");
             assert_eq!(kafka.secrets["ssl.key.password"].expose(), "hunter2");
@@ -233,7 +247,9 @@ mod tests {
             "[kafka.secrets]\n'enable.auto.commit' = { env = 'X' }",
         ] {
             let errors = read(text, &[("X", "true")]).unwrap_err();
-            assert!(errors.contains("\"enable.auto.commit\"\n    clashes with `line.commit_interval`"));
+            assert!(
+                errors.contains("\"enable.auto.commit\"\n    clashes with `line.commit_interval`")
+            );
         }
     }
 }

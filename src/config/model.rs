@@ -94,6 +94,10 @@ impl Train {
 
 fn file(text: &str) -> Result<PathBuf, Wrong> {
     let good = !text.trim().is_empty() && !text.ends_with('/');
-    good.then(|| PathBuf::from(text))
-        .ok_or_else(|| Wrong::new("is not a file", "write a path such as \"model.safetensors\""))
+    good.then(|| PathBuf::from(text)).ok_or_else(|| {
+        Wrong::new(
+            "is not a file",
+            "write a path such as \"model.safetensors\"",
+        )
+    })
 }

@@ -9,7 +9,8 @@ const LONGEST_PATH: usize = 256;
 
 /// A topic that Kafka would accept.
 pub(super) fn topic(text: &str) -> Result<String, Wrong> {
-    let remedy = format!("write letters, digits, `.`, `_` and `-`, at most {LONGEST_TOPIC} of them");
+    let remedy =
+        format!("write letters, digits, `.`, `_` and `-`, at most {LONGEST_TOPIC} of them");
     let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
     let good = !text.is_empty()
         && text.len() <= LONGEST_TOPIC

@@ -104,7 +104,11 @@ fn derived_topic(
         Ok(topic) => Some(topic),
         Err(wrong) => {
             let value = Some(format!("{derived:?}"));
-            section.refuse("topic", value, Wrong::new(wrong.problem, "set a shorter one"));
+            section.refuse(
+                "topic",
+                value,
+                Wrong::new(wrong.problem, "set a shorter one"),
+            );
             None
         }
     }

@@ -65,7 +65,11 @@ const RULES: [Rule; 14] = [
     },
     Rule {
         keys: &["max.in.flight", "max.in.flight.requests.per.connection"],
-        refuses: |value| !value.parse().is_ok_and(|count: u32| (1..=5).contains(&count)),
+        refuses: |value| {
+            !value
+                .parse()
+                .is_ok_and(|count: u32| (1..=5).contains(&count))
+        },
         why: "clashes with `output.topic`: with more than 5 a retry may reorder outliers",
         remedy: "write 1 to 5, or remove it",
     },
@@ -131,6 +135,12 @@ pub(super) fn is_secret(key: &str) -> bool {
         .any(|mark| key.contains(mark))
 }
 
+/// All settings that are refused, always or with some values.
+#[cfg(test)]
+pub(super) fn refused() -> impl Iterator<Item = &'static str> {
+    RULES.iter().flat_map(|rule| rule.keys.iter().copied())
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 mod tests {
@@ -156,7 +166,11 @@ mod tests {
             ("statistics.interval.ms", "0", "http.bind"),
             ("check.crcs", "false", "input.topic"),
             ("max.in.flight", "6", "output.topic"),
-            ("max.in.flight.requests.per.connection", "1000000", "output.topic"),
+            (
+                "max.in.flight.requests.per.connection",
+                "1000000",
+                "output.topic",
+            ),
         ] {
             let wrong = allowed(key, value).unwrap_err();
             assert!(wrong.problem.contains(names), "{key}: {}", wrong.problem);
@@ -190,7 +204,12 @@ mod tests {
         ] {
             assert!(is_secret(key), "{key}");
         }
-        for key in ["sasl.username", "ssl.key.location", "ssl.ca.pem", "ssl.certificate.pem"] {
+        for key in [
+            "sasl.username",
+            "ssl.key.location",
+            "ssl.ca.pem",
+            "ssl.certificate.pem",
+        ] {
             assert!(!is_secret(key), "{key}");
         }
     }

@@ -90,7 +90,9 @@ pub(super) fn one_of<T: Copy>(words: &[(&str, T)]) -> impl Fn(&str) -> Result<T,
 }
 
 /// A duration in `range`: a whole number and a unit, `"200ms"`, `"7d"`.
-pub(super) fn duration(range: RangeInclusive<Duration>) -> impl Fn(&str) -> Result<Duration, Wrong> {
+pub(super) fn duration(
+    range: RangeInclusive<Duration>,
+) -> impl Fn(&str) -> Result<Duration, Wrong> {
     move |text| {
         let bounds = || {
             let (least, most) = (duration_text(*range.start()), duration_text(*range.end()));
@@ -177,21 +179,40 @@ mod tests {
 
     #[test]
     fn durations_have_units() {
-        for (text, seconds) in [("200ms", 0.2), ("60s", 60.0), ("5m", 300.0), ("1 h", 3600.0)] {
+        for (text, seconds) in [
+            ("200ms", 0.2),
+            ("60s", 60.0),
+            ("5m", 300.0),
+            ("1 h", 3600.0),
+        ] {
             assert_eq!(any_duration(text), Ok(Duration::from_secs_f64(seconds)));
         }
         assert_eq!(any_duration("7d"), Ok(Duration::from_secs(7 * 86400)));
         assert_eq!(any_duration("0"), Ok(Duration::ZERO));
         assert_eq!(any_duration("20").unwrap_err().problem, "has no unit");
-        assert_eq!(any_duration("-1s").unwrap_err().problem, "does not start with a whole number");
-        assert_eq!(any_duration("1y").unwrap_err().problem, "has a unit that is not known");
-        assert_eq!(any_duration("99999999999999999d").unwrap_err().problem, "is out of range");
+        assert_eq!(
+            any_duration("-1s").unwrap_err().problem,
+            "does not start with a whole number"
+        );
+        assert_eq!(
+            any_duration("1y").unwrap_err().problem,
+            "has a unit that is not known"
+        );
+        assert_eq!(
+            any_duration("99999999999999999d").unwrap_err().problem,
+            "is out of range"
+        );
     }
 
     #[test]
     fn sizes_may_have_units() {
         let size = bytes(0..=usize::MAX);
-        for (text, bytes) in [("1MiB", 1 << 20), ("1048576", 1 << 20), ("2 kB", 2000), ("7B", 7)] {
+        for (text, bytes) in [
+            ("1MiB", 1 << 20),
+            ("1048576", 1 << 20),
+            ("2 kB", 2000),
+            ("7B", 7),
+        ] {
             assert_eq!(size(text), Ok(bytes));
         }
         assert!(size("1.5MiB").is_err());
@@ -200,17 +221,28 @@ mod tests {
 
     #[test]
     fn bounds_are_said_in_the_notation_of_the_file() {
-        let wrong = duration(Duration::from_millis(1)..=Duration::from_secs(600))("1h").unwrap_err();
-        assert_eq!(wrong.remedy, "write \"1ms\" to \"10m\", in ms, s, m, h or d");
+        let wrong =
+            duration(Duration::from_millis(1)..=Duration::from_secs(600))("1h").unwrap_err();
+        assert_eq!(
+            wrong.remedy,
+            "write \"1ms\" to \"10m\", in ms, s, m, h or d"
+        );
         let wrong = bytes(1024..=1 << 28)("1").unwrap_err();
-        assert_eq!(wrong.remedy, "write \"1KiB\" to \"256MiB\", in B, KiB, MiB or GiB");
+        assert_eq!(
+            wrong.remedy,
+            "write \"1KiB\" to \"256MiB\", in B, KiB, MiB or GiB"
+        );
     }
 
     #[test]
     fn numbers_that_are_none_are_refused() {
         let positive = number(|n| n > 0.0, "above 0");
         for text in ["NaN", "inf", "-inf", "0", "-1", "1e999"] {
-            assert_eq!(positive(text).unwrap_err().problem, "is out of range", "{text}");
+            assert_eq!(
+                positive(text).unwrap_err().problem,
+                "is out of range",
+                "{text}"
+            );
         }
         assert_eq!(positive("0.2"), Ok(0.2));
     }
@@ -219,8 +251,14 @@ mod tests {
     fn a_misspelt_word_is_recognised() {
         let words = one_of(&[("mask", 1), ("dead_letter", 2)]);
         let wrong = words("dead_leter").unwrap_err();
-        assert_eq!(wrong.remedy, "did you mean \"dead_letter\"? write \"mask\" or \"dead_letter\"");
-        assert_eq!(words("zzz").unwrap_err().remedy, "write \"mask\" or \"dead_letter\"");
+        assert_eq!(
+            wrong.remedy,
+            "did you mean \"dead_letter\"? write \"mask\" or \"dead_letter\""
+        );
+        assert_eq!(
+            words("zzz").unwrap_err().remedy,
+            "write \"mask\" or \"dead_letter\""
+        );
     }
 
     proptest! {
@@ -237,8 +275,8 @@ mod tests {
 
         #[test]
         fn no_text_panics(text in "\\PC{0,20}", count in any::<u128>()) {
-            let _ = (any_duration(&text), bytes(0..=9)(&text), whole(0..=9u8)(&text));
-            let _ = any_duration(&format!("{count}{text}"));
+            drop((any_duration(&text), bytes(0..=9)(&text), whole(0..=9u8)(&text)));
+            drop(any_duration(&format!("{count}{text}")));
         }
     }
 }

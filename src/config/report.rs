@@ -114,6 +114,11 @@ pub(super) fn quoted(name: &str) -> String {
     }
 }
 
+/// The key in a table of free keys, `kafka.properties."sasl.username"`.
+pub(super) fn entry(table: &str, name: &str) -> String {
+    join(table, &quoted(name))
+}
+
 /// `fields[3]` is `fields[]`.
 pub(super) fn without_indices(path: &str) -> String {
     let mut inside = false;

@@ -9,8 +9,8 @@ use std::path::Path;
 use ::config::{Value, ValueKind};
 
 use super::error::Wrong;
-use super::section::scalar;
 use super::source::Surroundings;
+use super::value::scalar;
 
 /// Longer than any key or chain of certificates; a path to a device must not fill the memory.
 const LARGEST_FILE: u64 = 1 << 20;
@@ -57,7 +57,10 @@ fn from_file(path: &Path) -> Result<Secret, Wrong> {
         .and_then(|file| file.take(LARGEST_FILE).read_to_string(&mut text))
         .map_err(|error| {
             let problem = format!("names the file {shown}, which {}", reason(&error));
-            Wrong::new(problem, "write the secret to this file, or name another one")
+            Wrong::new(
+                problem,
+                "write the secret to this file, or name another one",
+            )
         })?;
     let secret = text.strip_suffix('\n').unwrap_or(&text);
     let secret = secret.strip_suffix('\r').unwrap_or(secret);
@@ -85,12 +88,17 @@ fn from_environment(name: &str, value: Option<String>) -> Result<Secret, Wrong> 
         let problem = format!("names the variable {name}, which is not set");
         return Err(Wrong::new(problem, "set it, or name another one"));
     };
-    not_empty(&value, || format!("names the variable {name}, which is empty"))
+    not_empty(&value, || {
+        format!("names the variable {name}, which is empty")
+    })
 }
 
 fn not_empty(secret: &str, problem: impl Fn() -> String) -> Result<Secret, Wrong> {
     if secret.is_empty() {
-        return Err(Wrong::new(problem(), "write the secret there, without quotation marks"));
+        return Err(Wrong::new(
+            problem(),
+            "write the secret there, without quotation marks",
+        ));
     }
     Ok(Secret::new(secret.to_owned()))
 }
@@ -141,11 +149,24 @@ mod tests {
 
     #[test]
     fn a_file_without_a_secret_is_refused() {
-        assert!(resolve_file(b"\n").unwrap_err().problem.ends_with("which is empty"));
-        assert!(resolve_file(b"\xff\xfe").unwrap_err().problem.ends_with("is not UTF-8 text"));
+        assert!(
+            resolve_file(b"\n")
+                .unwrap_err()
+                .problem
+                .ends_with("which is empty")
+        );
+        assert!(
+            resolve_file(b"\xff\xfe")
+                .unwrap_err()
+                .problem
+                .ends_with("is not UTF-8 text")
+        );
         let nowhere = reference("file", "/nowhere/at/all");
         let wrong = Secret::resolve(&nowhere, &Surroundings::default()).unwrap_err();
-        assert_eq!(wrong.problem, "names the file /nowhere/at/all, which does not exist");
+        assert_eq!(
+            wrong.problem,
+            "names the file /nowhere/at/all, which does not exist"
+        );
     }
 
     #[test]
@@ -167,7 +188,11 @@ mod tests {
             .into_iter()
             .map(|(key, to)| (key.to_owned(), to.to_owned()))
             .collect::<HashMap<String, String>>();
-        for value in [Value::from("hunter2!"), reference("env", "hunter2!"), both.into()] {
+        for value in [
+            Value::from("hunter2!"),
+            reference("env", "hunter2!"),
+            both.into(),
+        ] {
             let wrong = Secret::resolve(&value, &surroundings).unwrap_err();
             assert!(!format!("{wrong:?}").contains("hunter2"), "{wrong:?}");
         }

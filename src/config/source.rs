@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use ::config::{Environment, File, FileFormat, Value, ValueKind};
 
-use super::error::{Error, Errors};
+use super::error::Error;
 
 /// `OUTLIERD__LINE__BATCH_ROWS` sets `line.batch_rows`.
 const PREFIX: &str = "OUTLIERD";
@@ -20,19 +20,45 @@ pub(super) struct Surroundings {
     pub environment: BTreeMap<String, String>,
 }
 
-/// The tree of the file's keys with the environment's laid over it. An empty variable counts as
-/// unset. `name` is what the file is called in errors.
+/// The tree of the file's keys with the environment's laid over it; `None` if the file is no TOML.
+/// An empty variable counts as unset. `name` is what the file is called in errors.
 pub(super) fn merge(
     text: &str,
     name: &str,
     surroundings: &Surroundings,
-) -> Result<Value, Errors> {
-    let table: toml::Table =
-        toml::from_str(text).map_err(|error| Errors(vec![syntax(text, name, &error)]))?;
-    let mut errors: Vec<Error> = table.keys().filter_map(|key| no_section(key)).collect();
+    errors: &mut Vec<Error>,
+) -> Option<Value> {
+    let table = toml::from_str::<toml::Table>(text)
+        .map_err(|error| errors.push(syntax(text, name, &error)))
+        .ok()?;
+    let illegal: Vec<Error> = table.keys().filter_map(|key| no_section(key)).collect();
+    if !illegal.is_empty() {
+        errors.extend(illegal);
+        return None;
+    }
+    let environment = Environment::with_prefix(PREFIX)
+        .prefix_separator(SEPARATOR)
+        .separator(SEPARATOR)
+        .ignore_empty(true)
+        .source(Some(variables(surroundings, errors)));
+    ::config::Config::builder()
+        .add_source(File::from_str(text, FileFormat::Toml))
+        .add_source(environment)
+        .build()
+        .map_err(|error| errors.push(unreadable(name, &error.to_string())))
+        .ok()
+        .map(|merged| merged.cache)
+}
+
+/// The variables that set keys.
+fn variables(
+    surroundings: &Surroundings,
+    errors: &mut Vec<Error>,
+) -> ::config::Map<String, String> {
+    let prefix = format!("{PREFIX}{SEPARATOR}");
     let mut variables = ::config::Map::new();
     for (variable, value) in &surroundings.environment {
-        if !variable.starts_with(&format!("{PREFIX}{SEPARATOR}")) {
+        if !variable.starts_with(&prefix) {
             continue;
         }
         match no_variable(variable) {
@@ -40,20 +66,7 @@ pub(super) fn merge(
             None => _ = variables.insert(variable.clone(), value.clone()),
         }
     }
-    if !errors.is_empty() {
-        return Err(Errors(errors));
-    }
-    let environment = Environment::with_prefix(PREFIX)
-        .prefix_separator(SEPARATOR)
-        .separator(SEPARATOR)
-        .ignore_empty(true)
-        .source(Some(variables));
-    ::config::Config::builder()
-        .add_source(File::from_str(text, FileFormat::Toml))
-        .add_source(environment)
-        .build()
-        .map(|merged| merged.cache)
-        .map_err(|error| Errors(vec![unreadable(name, &error.to_string())]))
+    variables
 }
 
 /// Whether a value, or one inside it, was set by the environment.
