@@ -14,5 +14,6 @@
 //! | 0 ground | `config`, `metrics`, `health` |
 
 pub mod config;
+pub mod files;
 pub mod metrics;
 pub mod record;
