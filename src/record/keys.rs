@@ -1,10 +1,11 @@
 //! The keys of one object, found by their bytes.
 
-/// A configured key. It is compared as it stands in a record, with its closing quote.
+/// A configured key. It is compared as it stands in a record, with its closing quote and colon; a
+/// record that spells it otherwise (escapes, a space before the colon) takes the table.
 #[derive(Debug, Clone)]
 pub(super) struct Key {
     pub name: String,
-    /// The bytes after the opening quote, up to and with the closing one.
+    /// The bytes after the opening quote, up to and with the colon.
     quoted: Box<[u8]>,
     /// The first sixteen of them, and which bits of those count.
     prefix: u128,
@@ -16,7 +17,7 @@ impl Key {
         let plain = !name.bytes().any(|b| b == b'"' || b == b'\\' || b < 0x20);
         // A name that only escapes can spell must never match as it stands: no text holds 0xFF.
         let quoted = if plain {
-            [name.as_bytes(), b"\""].concat()
+            [name.as_bytes(), b"\":"].concat()
         } else {
             vec![0xFF]
         };
@@ -34,7 +35,7 @@ impl Key {
         }
     }
 
-    /// The length of this key with its closing quote, if `rest` (after an opening quote) starts
+    /// The length of this key with its quote and colon, if `rest` (after an opening quote) starts
     /// with it.
     #[inline(always)]
     pub fn starts(&self, rest: &[u8]) -> Option<usize> {
@@ -113,10 +114,10 @@ mod tests {
         for length in [0, 1, 7, 8, 14, 15, 16, 17, 40] {
             let name = "k".repeat(length);
             let key = Key::new(&name);
-            for tail in ["", ":1", ": 12345678901234567890"] {
-                let same = format!("{name}\"{tail}");
-                assert_eq!(key.starts(same.as_bytes()), Some(length + 1));
-                let longer = format!("{name}k\"{tail}");
+            for tail in ["", "1", " 12345678901234567890"] {
+                let same = format!("{name}\":{tail}");
+                assert_eq!(key.starts(same.as_bytes()), Some(length + 2));
+                let longer = format!("{name}k\":{tail}");
                 assert_eq!(key.starts(longer.as_bytes()), None);
             }
             assert_eq!(key.starts(name.as_bytes()), None);

@@ -258,6 +258,7 @@ mod tests {
             "NaN",
         ] {
             assert!(number(text).is_err(), "{text}");
+            assert!(number(&format!("{text}         ")).is_err(), "{text}");
             assert!(!is_number(text.as_bytes()), "{text}");
         }
     }

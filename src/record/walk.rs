@@ -47,13 +47,9 @@ impl Walk<'_> {
             match self.key(node, place)? {
                 Some(member) => {
                     place = member;
-                    self.scanner.colon()?;
                     self.member(member, depth)?;
                 }
-                None => {
-                    self.scanner.colon()?;
-                    self.scanner.skip(depth)?;
-                }
+                None => self.scanner.skip(depth)?,
             }
             if !self.scanner.goes_on(b'}')? {
                 return Ok(());
@@ -61,7 +57,7 @@ impl Walk<'_> {
         }
     }
 
-    /// Passes a key and returns its member, after the member or node entry `place`.
+    /// Passes a key and its colon and returns its member, after the member or node entry `place`.
     #[inline(always)]
     fn key(&mut self, node: usize, place: usize) -> Result<Option<usize>, Fault> {
         let expected = self.scratch.next[place];
@@ -70,6 +66,7 @@ impl Walk<'_> {
             && let Some(length) = member.key.starts(rest)
         {
             self.scanner.at += length;
+            self.scanner.whitespace();
             return Ok(Some(expected));
         }
         self.other_key(node, place)
@@ -84,6 +81,7 @@ impl Walk<'_> {
         if let Some(member) = found {
             self.scratch.next[place] = member;
         }
+        self.scanner.colon()?;
         Ok(found)
     }
 
