@@ -16,7 +16,14 @@
 pub mod cli;
 pub mod commands;
 pub mod config;
+pub mod daemon;
+pub mod demo;
+pub mod detect;
+pub mod features;
 pub mod files;
+pub mod health;
+pub mod http;
+pub mod kafka;
 pub mod metrics;
 pub mod pipeline;
 pub mod record;

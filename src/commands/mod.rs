@@ -54,7 +54,10 @@ fn completions(shell: clap_complete::Shell) -> anyhow::Result<()> {
 
 /// The configuration at `path`, with the environment over it.
 fn load(path: &std::path::Path) -> anyhow::Result<Config> {
-    Ok(config::load(path, std::env::vars())?)
+    // What is not text cannot be one of ours.
+    let variables = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    Ok(config::load(path, variables)?)
 }
 
 /// Log lines go to standard error, as `[log]` says.
