@@ -70,7 +70,7 @@ fn key_and_time(record: &[u8], arguments: &cli::Feed) -> anyhow::Result<(Option<
     let time = match at(&arguments.time) {
         Some(Value::Number(number)) => number.as_f64(),
         Some(Value::String(text)) => Some(
-            crate::record::parse_time(text.as_bytes())
+            crate::record::parse_time(text)
                 .with_context(|| format!("--time: {text:?} is no time"))?,
         ),
         _ => None,

@@ -48,6 +48,15 @@ impl Budget {
     }
 }
 
+/// As the configuration writes it; the error names the remedy.
+impl std::str::FromStr for Budget {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        Self::parse(text).map_err(|wrong| format!("{}: {}", wrong.problem, wrong.remedy))
+    }
+}
+
 /// As the configuration writes it.
 impl fmt::Display for Budget {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

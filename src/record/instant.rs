@@ -18,7 +18,7 @@ pub(super) fn of_number(value: f64) -> Option<f64> {
 }
 
 /// Seconds since 1970 of an RFC 3339 time, or of a date or date and time in UTC without an offset.
-pub(super) fn of_text(text: &str) -> Option<f64> {
+pub fn of_text(text: &str) -> Option<f64> {
     let bytes = text.as_bytes();
     if bytes.get(4) != Some(&b'-') || bytes.get(7) != Some(&b'-') {
         return None;

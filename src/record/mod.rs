@@ -21,11 +21,13 @@ mod paths;
 mod rejection;
 mod scanner;
 mod scratch;
+pub mod survey;
 mod text;
 mod vocabulary;
 mod walk;
 
 pub use decoder::{Decoded, Decoder};
+pub use instant::of_text as parse_time;
 pub use number::is_number;
 pub use paths::{PathError, join_path, split_path};
 pub use rejection::Rejection;
