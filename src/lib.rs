@@ -14,3 +14,4 @@
 //! | 0 ground | `config`, `metrics`, `health` |
 
 pub mod config;
+pub mod vae;

@@ -1,0 +1,96 @@
+//! What scoring says of rows, and the memory it works in.
+
+use super::score::{BLOCK, Strides};
+
+/// The scores of rows under one network, an array a score. The arrays grow to the largest batch and
+/// are then used again. Columns and heads are in the order of the shape.
+#[derive(Debug, Clone, Default)]
+pub struct Scores {
+    /// Negative log-likelihood of the present cells at the mean code, by row, in nats.
+    pub nll: Vec<f32>,
+    /// Kullback-Leibler divergence of the code from its prior, by row, in nats.
+    pub kl: Vec<f32>,
+    /// Squared errors summed over the present heads, by row, in scaled units; the Brier score for
+    /// heads of classes.
+    pub squared_error: Vec<f32>,
+    /// The terms of `nll`, rows x heads; 0 where missing.
+    pub head_nll: Vec<f32>,
+    /// The terms of `squared_error`, rows x heads; 0 where missing.
+    pub head_squared: Vec<f32>,
+    /// Rows x columns: the number that the network expects, or the probability of 1 or of the class.
+    pub expected: Vec<f32>,
+    /// Rows x columns: the variance that it expects, p(1 - p) for probabilities.
+    pub variance: Vec<f32>,
+    pub(super) scratch: Scratch,
+}
+
+/// One block of rows on its way through the network. Rows of `values` and `present` are packed.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Scratch {
+    pub values: Vec<f32>,
+    pub present: Vec<f32>,
+    pub hidden: [Vec<f32>; 2],
+    pub code: Vec<f32>,
+    pub code_variance: Vec<f32>,
+    pub output: Vec<f32>,
+    pub variance: Vec<f32>,
+    pub surprise: Vec<f32>,
+    pub squared: Vec<f32>,
+}
+
+impl Scores {
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// How many rows were scored last.
+    #[must_use]
+    pub fn rows(&self) -> usize {
+        self.nll.len()
+    }
+
+    /// Makes room for `rows` rows.
+    pub(super) fn fit(&mut self, rows: usize, width: usize, heads: usize, strides: &Strides) {
+        for by_row in [&mut self.nll, &mut self.kl, &mut self.squared_error] {
+            by_row.resize(rows, 0.0);
+        }
+        for by_head in [&mut self.head_nll, &mut self.head_squared] {
+            by_head.resize(rows * heads, 0.0);
+        }
+        for by_column in [&mut self.expected, &mut self.variance] {
+            by_column.resize(rows * width, 0.0);
+        }
+        self.scratch.fit(rows.min(BLOCK), strides);
+    }
+}
+
+impl Scratch {
+    fn fit(&mut self, rows: usize, strides: &Strides) {
+        let Strides {
+            columns,
+            cells,
+            hidden,
+            code,
+            output,
+        } = *strides;
+        let [first, second] = &mut self.hidden;
+        for (buffer, stride) in [
+            (first, hidden),
+            (second, hidden),
+            (&mut self.code, code),
+            (&mut self.code_variance, code),
+            (&mut self.output, output),
+            (&mut self.variance, columns),
+            (&mut self.surprise, cells),
+            (&mut self.squared, cells),
+        ] {
+            buffer.resize(rows * stride, 0.0);
+        }
+        // Padding must be zero, and another network may have had its values there.
+        for (buffer, stride) in [(&mut self.values, columns), (&mut self.present, cells)] {
+            buffer.clear();
+            buffer.resize(rows * stride, 0.0);
+        }
+    }
+}

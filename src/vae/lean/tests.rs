@@ -1,0 +1,332 @@
+//! Scoring against candle, and against itself.
+#![allow(clippy::unwrap_used)]
+
+use proptest::prelude::*;
+use pulp::Arch;
+use rand::{Rng, RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use rand_distr::{Distribution, StandardNormal};
+
+use super::score::BLOCK;
+use super::{Scorer, Scores};
+use crate::vae::batches::Batch;
+use crate::vae::likelihood::{Likelihood, variance};
+use crate::vae::network::{Input, Network, device};
+use crate::vae::{Head, Member, Rows, Shape};
+
+fn shape(heads: Vec<Head>) -> Shape {
+    Shape {
+        heads,
+        hidden: 11,
+        latent: 3,
+    }
+}
+
+fn normal(random: &mut impl Rng) -> f32 {
+    StandardNormal.sample(random)
+}
+
+/// Weights as large as trained ones, those of the missing marks too.
+fn member(shape: &Shape, seed: u64) -> Member {
+    let mut random = ChaCha8Rng::seed_from_u64(seed);
+    let start = Member::untrained(shape, 0.3, &mut random);
+    Member::from_tensors(shape, 0.3, |name| {
+        let (_, dims, values) = start.tensors().find(|(found, ..)| *found == name)?;
+        let moved = values.iter().map(|value| value + 0.3 * normal(&mut random));
+        Some((dims.to_vec(), moved.collect()))
+    })
+    .unwrap()
+}
+
+/// Rows of every kind of head, with about one head in six missing.
+#[derive(Debug, Default)]
+struct Table {
+    values: Vec<f32>,
+    present: Vec<f32>,
+}
+
+impl Table {
+    fn new(shape: &Shape, rows: usize, seed: u64) -> Self {
+        let mut random = ChaCha8Rng::seed_from_u64(seed);
+        let mut table = Table::default();
+        for _ in 0..rows {
+            for head in &shape.heads {
+                let there = random.random_range(0..6) > 0;
+                table.present.push(f32::from(u8::from(there)));
+                let first = table.values.len();
+                table.values.resize(first + head.width(), 0.0);
+                match *head {
+                    _ if !there => {}
+                    Head::Gaussian => table.values[first] = 3.0 * normal(&mut random),
+                    Head::Bernoulli => table.values[first] = f32::from(random.random_range(0..2u8)),
+                    Head::Categorical { classes } => {
+                        table.values[first + random.random_range(0..classes)] = 1.0;
+                    }
+                }
+            }
+        }
+        table
+    }
+
+    fn rows(&self, shape: &Shape) -> Rows<'_> {
+        Rows::new(shape, &self.values, &self.present).unwrap()
+    }
+}
+
+/// All that is said of row `row`, in bits.
+fn bits(scores: &Scores, row: usize) -> Vec<u32> {
+    let rows = scores.rows();
+    let arrays = [
+        &scores.nll,
+        &scores.kl,
+        &scores.squared_error,
+        &scores.head_nll,
+        &scores.head_squared,
+        &scores.expected,
+        &scores.variance,
+    ];
+    let of_row = arrays.into_iter().flat_map(|array| {
+        let width = array.len() / rows;
+        &array[row * width..][..width]
+    });
+    of_row.map(|value| value.to_bits()).collect()
+}
+
+fn heads() -> impl Strategy<Value = Vec<Head>> {
+    let head = prop_oneof![
+        4 => Just(Head::Gaussian),
+        2 => Just(Head::Bernoulli),
+        1 => (2usize..9).prop_map(|classes| Head::Categorical { classes }),
+    ];
+    proptest::collection::vec(head, 1..24)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_row_alone_is_the_row_in_any_batch_at_any_position(
+        heads in heads(), rows in 1usize..2 * BLOCK + 5, offset in 0usize..BLOCK, seed: u64,
+    ) {
+        let shape = shape(heads);
+        let scorer = Scorer::new(&shape, &member(&shape, seed)).unwrap();
+        let table = Table::new(&shape, rows, seed);
+        let mut batch = Scores::new();
+        scorer.score(table.rows(&shape), &mut batch).unwrap();
+        let (width, count) = (shape.width(), shape.heads.len());
+        let moved = offset.min(rows - 1);
+        let tail = Rows::new(&shape, &table.values[moved * width..], &table.present[moved * count..]);
+        let (mut shifted, mut alone) = (Scores::new(), Scores::new());
+        scorer.score(tail.unwrap(), &mut shifted).unwrap();
+        for row in (0..rows).step_by(7) {
+            let values = &table.values[row * width..][..width];
+            let present = &table.present[row * count..][..count];
+            scorer.score(Rows::new(&shape, values, present).unwrap(), &mut alone).unwrap();
+            prop_assert_eq!(bits(&alone, 0), bits(&batch, row));
+            if row >= moved {
+                prop_assert_eq!(bits(&alone, 0), bits(&shifted, row - moved));
+            }
+        }
+    }
+
+    #[test]
+    fn scores_are_finite_and_not_negative_where_they_cannot_be(heads in heads(), seed: u64) {
+        let shape = shape(heads);
+        let scorer = Scorer::new(&shape, &member(&shape, seed)).unwrap();
+        let mut table = Table::new(&shape, 5, seed);
+        let mut scores = Scores::new();
+        for value in &mut table.values {
+            *value = if *value < 0.0 { -50.0 } else { value.signum() * 50.0 * value.abs().min(1.0) };
+        }
+        scorer.score(table.rows(&shape), &mut scores).unwrap();
+        for row in 0..5 {
+            prop_assert!(bits(&scores, row).into_iter().all(|bits| f32::from_bits(bits).is_finite()));
+            prop_assert!(scores.kl[row] >= -1e-5 && scores.squared_error[row] >= 0.0);
+        }
+        prop_assert!(scores.variance.iter().all(|&variance| variance > 0.0));
+    }
+}
+
+/// nll, kl, squared error by row, and expected, variance by column, from candle.
+struct Oracle {
+    nll: Vec<f32>,
+    kl: Vec<f32>,
+    squared_error: Vec<f32>,
+    expected: Vec<f32>,
+    variance: Vec<f32>,
+}
+
+impl Oracle {
+    fn new(shape: &Shape, member: &Member, table: &Table) -> Self {
+        let device = device();
+        let rows = table.rows(shape).len();
+        let batch = Batch {
+            rows,
+            values: table.values.clone(),
+            present: table.present.clone(),
+            noise: vec![0.0; rows * shape.latent],
+        };
+        let input = Input::new(shape, batch, &device).unwrap();
+        let network = Network::new(shape, member, &device).unwrap();
+        let code = network.encode(&input).unwrap();
+        let output = network.decode(&code.mean).unwrap();
+        let likelihood = Likelihood::new(shape, member.floor, 0.0, &device).unwrap();
+        let nll = likelihood
+            .surprise(&input.values, &input.present, &output)
+            .unwrap();
+        let mean: Vec<Vec<f32>> = output.mean.to_vec2().unwrap();
+        let floor = f64::from(member.floor);
+        let spread = output
+            .spread
+            .map(|s| variance(&s, floor).unwrap().to_vec2::<f32>().unwrap());
+        let mut oracle = Oracle {
+            nll: nll.to_vec1().unwrap(),
+            kl: code.divergence().unwrap().to_vec1().unwrap(),
+            squared_error: vec![0.0; rows],
+            expected: Vec::new(),
+            variance: Vec::new(),
+        };
+        for row in 0..rows {
+            let mut gaussians = spread.iter().flat_map(|all| all[row].iter().copied());
+            for (head, (first, kind)) in shape.columns().enumerate() {
+                let numbers = &mean[row][first..first + kind.width()];
+                let expected = expected(kind, numbers);
+                let values = &table.values[row * shape.width() + first..];
+                let present = table.present[row * shape.heads.len() + head];
+                for (value, expected) in values.iter().zip(&expected) {
+                    oracle.squared_error[row] += present * (value - expected).powi(2);
+                    oracle.variance.push(match kind {
+                        Head::Gaussian => gaussians.next().unwrap(),
+                        Head::Bernoulli | Head::Categorical { .. } => expected * (1.0 - expected),
+                    });
+                }
+                oracle.expected.extend(expected);
+            }
+        }
+        oracle
+    }
+}
+
+fn expected(kind: Head, numbers: &[f32]) -> Vec<f32> {
+    let floor = kind.probability_floor() as f32;
+    match kind {
+        Head::Gaussian => numbers.to_vec(),
+        Head::Bernoulli => vec![(1.0 - 2.0 * floor) / (1.0 + (-numbers[0]).exp()) + floor],
+        Head::Categorical { classes } => {
+            let sum: f32 = numbers.iter().map(|logit| logit.exp()).sum();
+            let room = 1.0 - classes as f32 * floor;
+            numbers
+                .iter()
+                .map(|logit| room * logit.exp() / sum + floor)
+                .collect()
+        }
+    }
+}
+
+fn close(found: &[f32], wanted: &[f32], what: &str) {
+    assert_eq!(found.len(), wanted.len(), "{what}");
+    for (index, (found, wanted)) in found.iter().zip(wanted).enumerate() {
+        let allowed = 1e-4 * wanted.abs().max(1.0);
+        assert!(
+            (found - wanted).abs() <= allowed,
+            "{what} {index}: {found} against {wanted}"
+        );
+    }
+}
+
+fn agree(heads: Vec<Head>, arch: Arch) {
+    let shape = shape(heads);
+    let member = member(&shape, 5);
+    let table = Table::new(&shape, BLOCK + 9, 6);
+    let oracle = Oracle::new(&shape, &member, &table);
+    let mut scores = Scores::new();
+    let scorer = Scorer::new(&shape, &member).unwrap().on(arch);
+    scorer.score(table.rows(&shape), &mut scores).unwrap();
+    close(&scores.nll, &oracle.nll, "nll");
+    close(&scores.kl, &oracle.kl, "kl");
+    close(
+        &scores.squared_error,
+        &oracle.squared_error,
+        "squared error",
+    );
+    close(&scores.expected, &oracle.expected, "expected");
+    close(&scores.variance, &oracle.variance, "variance");
+    let sums = |terms: &[f32]| -> Vec<f32> {
+        terms
+            .chunks_exact(shape.heads.len())
+            .map(|row| row.iter().sum())
+            .collect()
+    };
+    close(&sums(&scores.head_nll), &oracle.nll, "sum of head nll");
+    close(
+        &sums(&scores.head_squared),
+        &oracle.squared_error,
+        "sum of head squared",
+    );
+}
+
+#[test]
+fn scores_agree_with_candle_for_every_kind_of_head() {
+    let classes = |classes| Head::Categorical { classes };
+    for arch in [Arch::new(), Arch::Scalar] {
+        agree(vec![Head::Gaussian; 19], arch);
+        agree(vec![Head::Bernoulli; 3], arch);
+        agree(vec![classes(2), classes(20)], arch);
+        let mixed = [
+            Head::Gaussian,
+            classes(5),
+            Head::Bernoulli,
+            Head::Gaussian,
+            Head::Bernoulli,
+        ];
+        agree([mixed, mixed].concat(), arch);
+    }
+}
+
+#[test]
+fn missing_heads_have_no_terms() {
+    let shape = shape(vec![
+        Head::Gaussian,
+        Head::Categorical { classes: 3 },
+        Head::Bernoulli,
+    ]);
+    let scorer = Scorer::new(&shape, &member(&shape, 1)).unwrap();
+    let mut scores = Scores::new();
+    scorer
+        .score(
+            Rows::new(&shape, &[0.0; 5], &[0.0; 3]).unwrap(),
+            &mut scores,
+        )
+        .unwrap();
+    assert_eq!(scores.head_nll, [0.0; 3]);
+    assert_eq!((scores.nll[0], scores.squared_error[0]), (0.0, 0.0));
+}
+
+#[test]
+fn one_set_of_scores_serves_networks_of_different_shapes() {
+    let wide = shape(vec![Head::Gaussian; 9]);
+    let narrow = shape(vec![Head::Gaussian; 4]);
+    let mut reused = Scores::new();
+    for shape in [&wide, &narrow] {
+        let scorer = Scorer::new(shape, &member(shape, 2)).unwrap();
+        let table = Table::new(shape, 7, 3);
+        let mut fresh = Scores::new();
+        scorer.score(table.rows(shape), &mut fresh).unwrap();
+        scorer.score(table.rows(shape), &mut reused).unwrap();
+        assert_eq!(reused.rows(), 7);
+        assert!((0..7).all(|row| bits(&reused, row) == bits(&fresh, row)));
+    }
+}
+
+#[test]
+fn rows_and_weights_of_another_shape_are_refused() {
+    let (one, other) = (
+        shape(vec![Head::Gaussian; 2]),
+        shape(vec![Head::Gaussian; 3]),
+    );
+    let member = member(&one, 1);
+    assert!(Scorer::new(&other, &member).is_err());
+    let scorer = Scorer::new(&one, &member).unwrap();
+    let rows = Rows::new(&other, &[0.0; 3], &[1.0; 3]).unwrap();
+    assert!(scorer.score(rows, &mut Scores::new()).is_err());
+}

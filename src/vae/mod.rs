@@ -1,0 +1,35 @@
+//! The variational autoencoder: its shape, its training, and the scores of rows under it.
+//!
+//! Training runs in candle; scoring on the CPU runs in [`lean`](Scorer), a path of its own over the
+//! same weights. A test holds the two to a tolerance.
+//!
+//! **Architecture invariant:** no other folder names candle, and nothing here knows of Kafka, of
+//! files or of the meaning of a column. What comes in is rows of numbers, each with a mask.
+//!
+//! **Architecture invariant:** scoring is deterministic, and the bits of a row's scores depend on
+//! the row, the weights and the instruction set only; never on the rows it is scored with.
+//!
+//! Training is reproducible to the bit on one machine when candle runs on one thread: `main` sets
+//! `RAYON_NUM_THREADS=1` and `CANDLE_NUM_THREADS=1` before the first operation. Without them candle
+//! also spends more time on its thread pool than on products of this size.
+//!
+//! The network is the one of Kingma and Welling, "Auto-Encoding Variational Bayes" (2014), with
+//! linear paths past both halves, so that it contains the principal component solution, and with
+//! one likelihood for each kind of column.
+
+mod batches;
+mod lean;
+mod likelihood;
+mod member;
+mod network;
+mod recipe;
+mod rows;
+mod shape;
+mod train;
+
+pub use lean::{Scorer, Scores};
+pub use member::{Member, WeightError};
+pub use recipe::Recipe;
+pub use rows::{Rows, RowsError};
+pub use shape::{Head, Shape, ShapeError};
+pub use train::{Progress, TrainError, train};
