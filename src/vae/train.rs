@@ -14,7 +14,7 @@ use super::member::Member;
 use super::network::{Input, Network, device};
 use super::recipe::Recipe;
 use super::rows::{Rows, RowsError};
-use super::shape::{Shape, ShapeError};
+use super::shape::{Head, Shape, ShapeError};
 
 /// The fewest rows that a network is fitted to.
 const LEAST_ROWS: usize = 20;
@@ -38,7 +38,7 @@ pub struct Progress {
 /// The same rows, recipe and machine give the same bits when candle runs on one thread.
 ///
 /// # Errors
-/// The rows are too few, not finite, all alike or of another shape; the shape or the recipe cannot
+/// The rows are too few, not finite, all alike, of another shape or have no class where one belongs; the shape or the recipe cannot
 /// be used; the loss is no longer finite; `progress` stopped the run; candle failed.
 pub fn train(
     rows: Rows<'_>,
@@ -75,12 +75,28 @@ fn check(rows: Rows<'_>, shape: &Shape, recipe: &Recipe) -> Result<(), TrainErro
         let (row, column) = (index / shape.width(), index % shape.width());
         return Err(TrainError::NotFinite { row, column });
     }
+    check_classes(rows, shape)?;
     let alike = |numbers: &[f32], width: usize| {
         let (first, rest) = numbers.split_at(width);
         rest.chunks_exact(width).all(|row| row == first)
     };
     if alike(rows.values(), shape.width()) && alike(rows.present(), shape.heads.len()) {
         return Err(TrainError::AllAlike { rows: rows.len() });
+    }
+    Ok(())
+}
+
+fn check_classes(rows: Rows<'_>, shape: &Shape) -> Result<(), TrainError> {
+    for (row, values) in rows.values().chunks_exact(shape.width()).enumerate() {
+        for (first, head) in shape.columns().filter(|(_, head)| *head != Head::Gaussian) {
+            let cells = &values[first..][..head.width()];
+            if let Some(offset) = cells.iter().position(|cell| !(0.0..=1.0).contains(cell)) {
+                return Err(TrainError::NotAClass {
+                    row,
+                    column: first + offset,
+                });
+            }
+        }
     }
     Ok(())
 }
@@ -189,6 +205,10 @@ pub enum TrainError {
     #[error("training row {row} is not finite in column {column}")]
     NotFinite { row: usize, column: usize },
     #[error(
+        "training row {row} is not between 0 and 1 in column {column}, which belongs to a class"
+    )]
+    NotAClass { row: usize, column: usize },
+    #[error(
         "training diverged at step {step}: check the scaling of the fields or try another seed"
     )]
     Diverged { step: usize },
@@ -206,7 +226,7 @@ mod tests {
 
     use super::*;
     use crate::config::TrainingData;
-    use crate::vae::{Head, Scorer, Scores};
+    use crate::vae::{Scorer, Scores};
 
     const CONTINUE: ControlFlow<()> = ControlFlow::Continue(());
 

@@ -198,13 +198,13 @@ impl Forward<'_> {
                 }
             }
         }
-        for r in 0..ROWS {
+        for (r, sums) in sums.into_iter().enumerate() {
             let output = &mut self.output[(row + r) * outputs + line * LINE..][..LINE];
             let (output, _) = S::as_mut_simd_f32s(output);
             for v in 0..VECTORS {
                 output[v] = match self.finish {
-                    Finish::Plain => sums[r][v],
-                    Finish::Silu => silu(simd, sums[r][v]),
+                    Finish::Plain => sums[v],
+                    Finish::Silu => silu(simd, sums[v]),
                 };
             }
         }
