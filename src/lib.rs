@@ -16,4 +16,17 @@
 pub mod cli;
 pub mod commands;
 pub mod config;
+pub mod daemon;
+pub mod demo;
+pub mod detect;
+pub mod features;
+pub mod files;
+pub mod health;
+pub mod http;
+pub mod kafka;
+pub mod metrics;
+pub mod pipeline;
+pub mod record;
+pub mod registry;
+pub mod training;
 pub mod vae;
