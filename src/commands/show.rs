@@ -57,7 +57,9 @@ pub(super) fn run(arguments: &cli::Show) -> anyhow::Result<()> {
         let kind = format!("{:?}", field.kind).to_lowercase();
         let what = match field.parts.first() {
             None => "constant or absent in training: not used".into(),
-            Some(crate::features::Part::Scaled { mean, deviation }) => {
+            Some(crate::features::Part::Scaled {
+                mean, deviation, ..
+            }) => {
                 format!("mean {mean:.4}, deviation {deviation:.4}")
             }
             Some(_) if !field.vocabulary.is_empty() => {

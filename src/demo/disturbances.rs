@@ -9,10 +9,10 @@ use super::disturb::{Disturbance, LENGTH, Room};
 use super::ledger::{RECOVERY_SECONDS, Window};
 
 /// Calm before the first disturbance.
-const FIRST: Duration = Duration::from_secs(4);
+const FIRST: Duration = Duration::from_secs(3);
 
 /// Calm after each, so that its recovery is over before the next begins.
-const CALM: Duration = Duration::from_secs(RECOVERY_SECONDS as u64 + 1);
+const CALM: Duration = Duration::from_millis(RECOVERY_SECONDS as u64 * 1000 + 500);
 
 /// The thread that disturbs this host.
 pub(super) struct Disturbances {

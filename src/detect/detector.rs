@@ -154,7 +154,7 @@ impl Detector {
     }
 
     /// Why row `row` of the last call of [`Self::score`] is odd: one reason for each field that
-    /// the network sees, the largest contribution first.
+    /// the network sees, the largest share first.
     pub fn reasons(&self, row: usize, cells: &[f64]) -> Vec<Reason> {
         let heads = row * self.heads..(row + 1) * self.heads;
         let mut contributions = vec![0.0; self.model.encoding.fields.len()];

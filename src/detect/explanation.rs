@@ -1,5 +1,7 @@
 //! Why a record is odd: per field what was seen, what was expected, and its share of the score.
 
+use std::cmp::Ordering;
+
 use serde::Serialize;
 
 use super::Policy;
@@ -63,7 +65,7 @@ pub enum Side {
     Below,
 }
 
-/// Reasons for one row, the largest contribution first. `contributions` has one entry a field,
+/// Reasons for one row, the largest share first. `contributions` has one entry a field,
 /// `expected` and `variance` one a column (scaled units).
 pub(super) fn explain(
     encoding: &Encoding,
@@ -73,7 +75,6 @@ pub(super) fn explain(
     expected: &[f32],
     variance: &[f32],
 ) -> Vec<Reason> {
-    let total: f32 = contributions.iter().map(|part| part.max(0.0)).sum();
     let mut column = 0;
     let mut reasons = Vec::new();
     for (index, field) in encoding.fields.iter().enumerate() {
@@ -92,15 +93,25 @@ pub(super) fn explain(
         reasons.push(Reason {
             field: field.path.clone(),
             side: deviation.map(|d| if d < 0.0 { Side::Below } else { Side::Above }),
-            share: contributions[index].max(0.0) / total.max(f32::MIN_POSITIVE),
+            share: 0.0,
             contribution: contributions[index],
             counts: deviation.is_none_or(|d| policy.fields[index].admits(d)),
             observed,
             expected,
         });
     }
-    reasons.sort_by(|a, b| b.contribution.total_cmp(&a.contribution));
+    share_out(&mut reasons);
+    reasons.sort_by(|a, b| (b.share, b.contribution).partial_cmp(&(a.share, a.contribution)).unwrap_or(Ordering::Equal));
     reasons
+}
+
+/// Shares of what speaks for an outlier; fields whose deviation does not count have none.
+fn share_out(reasons: &mut [Reason]) {
+    let speaks = |reason: &Reason| if reason.counts { reason.contribution.max(0.0) } else { 0.0 };
+    let total: f32 = reasons.iter().map(speaks).sum();
+    for reason in reasons {
+        reason.share = speaks(reason) / total.max(f32::MIN_POSITIVE);
+    }
 }
 
 impl EncodedField {
@@ -130,13 +141,19 @@ fn observe(field: &EncodedField, cell: f64) -> Observed {
 
 fn expect(field: &EncodedField, expected: &[f32], variance: &[f32]) -> Expected {
     match &field.parts[0] {
-        Part::Scaled { mean, deviation } => {
+        Part::Scaled {
+            mean,
+            deviation,
+            low,
+            high,
+        } => {
             let center = f64::from(expected[0]) * deviation + mean;
             let reach = 2.0 * f64::from(variance[0]).sqrt() * deviation;
+            // Nothing is expected that training has not seen, as a share below nought.
             Expected::Range {
-                mean: center,
-                low: center - reach,
-                high: center + reach,
+                mean: center.clamp(*low, *high),
+                low: (center - reach).clamp(*low, *high),
+                high: (center + reach).clamp(*low, *high),
             }
         }
         Part::Flag => Expected::Likeliest {
@@ -157,54 +174,81 @@ fn expect(field: &EncodedField, expected: &[f32], variance: &[f32]) -> Expected 
 
 /// One plain sentence: `cpu.mean is 0.98, expected 0.02 to 0.21; load.one is 3.1, expected …`.
 pub fn sentence(reasons: &[Reason]) -> String {
-    let said: Vec<String> = reasons
-        .iter()
-        .enumerate()
-        .filter(|(rank, reason)| *rank == 0 || reason.share >= WORTH_SAYING)
-        .take(SAID_AT_MOST)
-        .map(|(_, reason)| phrase(reason))
-        .collect();
+    let worth_saying = reasons.iter().filter(|reason| reason.share >= WORTH_SAYING);
+    let said: Vec<String> = worth_saying.take(SAID_AT_MOST).map(phrase).collect();
+    if said.is_empty() {
+        return "no single field stands out, the combination does".into();
+    }
     said.join("; ")
 }
 
 fn phrase(reason: &Reason) -> String {
-    let observed = text(&reason.observed);
     let field = &reason.field;
-    match &reason.expected {
-        Expected::Range { low, high, .. } => {
-            format!("{field} is {observed}, expected {} to {}", number(*low), number(*high))
+    match (&reason.observed, &reason.expected) {
+        (Observed::Number(value), Expected::Range { low, high, .. }) => {
+            let scale = Scale::of(&[*value, *low, *high]);
+            let (value, low, high) = (scale.show(*value), scale.show(*low), scale.show(*high));
+            if low == high {
+                format!("{field} is {value}, expected {low}")
+            } else {
+                format!("{field} is {value}, expected {low} to {high}")
+            }
         }
-        Expected::Likeliest { value, probability } => format!(
-            "{field} is {observed}, expected {} ({:.0} %)",
+        (observed, Expected::Range { low, high, .. }) => {
+            let scale = Scale::of(&[*low, *high]);
+            format!("{field} is {}, expected {} to {}", text(observed), scale.show(*low), scale.show(*high))
+        }
+        (observed, Expected::Likeliest { value, probability }) => format!(
+            "{field} is {}, expected {} ({:.0} %)",
+            text(observed),
             text(value),
             probability * 100.0
         ),
-        Expected::OrdinaryTimes => format!("{field} is at an unusual time"),
-        Expected::Withheld => format!("{field} is unexpected (redacted)"),
+        (_, Expected::OrdinaryTimes) => format!("{field} is at an unusual time"),
+        (_, Expected::Withheld) => format!("{field} is unexpected (redacted)"),
     }
 }
 
 fn text(value: &Observed) -> String {
     match value {
         Observed::Missing => "missing".into(),
-        Observed::Number(value) => number(*value),
+        Observed::Number(value) => Scale::of(&[*value]).show(*value),
         Observed::Flag(flag) => flag.to_string(),
         Observed::Word(word) => format!("{word:?}"),
     }
 }
 
-/// Three significant digits; large and tiny numbers in scientific notation.
-fn number(value: f64) -> String {
-    let size = value.abs();
-    if size != 0.0 && !(1e-3..1e9).contains(&size) {
-        return format!("{value:.2e}");
+/// Numbers that are read beside each other get one unit and as many decimals as tell them apart.
+struct Scale {
+    unit: &'static str,
+    factor: f64,
+    decimals: usize,
+}
+
+impl Scale {
+    fn of(numbers: &[f64]) -> Scale {
+        let largest = numbers.iter().fold(0.0_f64, |largest, number| largest.max(number.abs()));
+        let (unit, factor) = [(1e12, " T"), (1e9, " G"), (1e6, " M"), (1e4, " k")]
+            .into_iter()
+            .find(|(size, _)| largest >= *size)
+            .map_or(("", 1.0), |(size, unit)| (unit, if size == 1e4 { 1e3 } else { size }));
+        let low = numbers.iter().copied().fold(f64::INFINITY, f64::min);
+        let high = numbers.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        // Two digits of the spread, or three of the number itself where there is no spread.
+        let spread = if high > low { (high - low) / 10.0 } else { largest / 100.0 } / factor;
+        let decimals = if spread > 0.0 { (-spread.log10()).ceil().clamp(0.0, 9.0) } else { 0.0 };
+        Scale {
+            unit,
+            factor,
+            decimals: decimals as usize,
+        }
     }
-    let decimals = if size == 0.0 {
-        0
-    } else {
-        (2.0 - size.log10().floor()).clamp(0.0, 5.0) as usize
-    };
-    format!("{value:.decimals$}")
+
+    fn show(&self, number: f64) -> String {
+        let rounded = format!("{:.*}", self.decimals, number / self.factor);
+        let rounded = if rounded.trim_start_matches(['-', '0', '.']).is_empty() { "0".into() } else { rounded };
+        format!("{rounded}{}", self.unit)
+    }
 }
 
 #[cfg(test)]
@@ -245,16 +289,20 @@ mod tests {
         ];
         assert_eq!(
             sentence(&reasons),
-            "cpu.mean is 0.981, expected 0.0212 to 0.200; channel is \"online\", expected \"chip\" (90 %)"
+            "cpu.mean is 0.98, expected 0.02 to 0.20; channel is \"online\", expected \"chip\" (90 %)"
         );
     }
 
     #[test]
-    fn numbers_keep_three_digits_at_any_size() {
-        assert_eq!(number(0.0), "0");
-        assert_eq!(number(123_456.7), "123457");
-        assert_eq!(number(0.012_345), "0.0123");
-        assert_eq!(number(1.5e12), "1.50e12");
-        assert_eq!(number(-3.0), "-3.00");
+    fn numbers_share_a_unit_and_the_decimals_that_tell_them_apart() {
+        let shown = |numbers: &[f64]| {
+            let scale = Scale::of(numbers);
+            numbers.iter().map(|&number| scale.show(number)).collect::<Vec<_>>()
+        };
+        assert_eq!(shown(&[24.71e9, 24.72e9, 24.80e9]), ["24.71 G", "24.72 G", "24.80 G"]);
+        assert_eq!(shown(&[0.4, -0.0001, 0.02]), ["0.40", "0", "0.02"]);
+        assert_eq!(shown(&[0.0]), ["0"]);
+        assert_eq!(shown(&[67_167_289.0, 0.0, 47_754.0]), ["67 M", "0 M", "0 M"]);
+        assert_eq!(shown(&[123.0]), ["123"]);
     }
 }

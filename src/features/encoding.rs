@@ -37,8 +37,14 @@ pub struct EncodedField {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Part {
-    /// (value - mean) / deviation.
-    Scaled { mean: f64, deviation: f64 },
+    /// (value - mean) / deviation. `low` and `high` are the ends of what training saw, less the
+    /// outermost thousandth: what a record may be expected to be.
+    Scaled {
+        mean: f64,
+        deviation: f64,
+        low: f64,
+        high: f64,
+    },
     /// A boolean as it is.
     Flag,
     /// One column a class; class 0 is every word that is not in the vocabulary.
@@ -133,7 +139,9 @@ impl Part {
     /// One cell in the units of its column.
     fn scale(&self, cell: f64) -> f32 {
         let scaled = match self {
-            Part::Scaled { mean, deviation } => ((cell - mean) / deviation).clamp(-CLIP, CLIP),
+            Part::Scaled {
+                mean, deviation, ..
+            } => ((cell - mean) / deviation).clamp(-CLIP, CLIP),
             Part::Cycle { seconds, cosine } => {
                 let angle = cell.rem_euclid(*seconds) / seconds * TAU;
                 std::f64::consts::SQRT_2 * if *cosine { angle.cos() } else { angle.sin() }
@@ -141,15 +149,6 @@ impl Part {
             Part::Flag | Part::OneHot { .. } => cell,
         };
         scaled as f32
-    }
-
-    /// A column's value back in the field's own units; `None` for cyclical parts.
-    pub fn unscale(&self, column: f32) -> Option<f64> {
-        match self {
-            Part::Scaled { mean, deviation } => Some(f64::from(column) * deviation + mean),
-            Part::Flag | Part::OneHot { .. } => Some(f64::from(column)),
-            Part::Cycle { .. } => None,
-        }
     }
 }
 
@@ -174,6 +173,8 @@ mod tests {
                     vec![Part::Scaled {
                         mean: 10.0,
                         deviation: 2.0,
+                        low: 5.0,
+                        high: 15.0,
                     }],
                 ),
                 field(Kind::Categorical, vec![Part::OneHot { classes: 3 }]),

@@ -18,6 +18,8 @@ pub struct FieldSpec {
     pub kind: Kind,
     /// Of a categorical field, the words by their cell value less one.
     pub words: Vec<String>,
+    /// Of a number, the least deviation that means anything, in its own units; 0 if unknown.
+    pub least_deviation: f64,
 }
 
 /// Why training rows cannot be encoded.
@@ -57,7 +59,9 @@ impl Encoding {
 fn fit_field(spec: &FieldSpec, index: usize, rows: &mut Table) -> EncodedField {
     let mut vocabulary = vec![];
     let parts = match spec.kind {
-        Kind::Numeric => fit_number(rows.present(index).collect()).into_iter().collect(),
+        Kind::Numeric => fit_number(rows.present(index).collect(), spec.least_deviation)
+            .into_iter()
+            .collect(),
         Kind::Timestamp => fit_time(rows.present(index)),
         Kind::Boolean if rows.present(index).next().is_some() => vec![Part::Flag],
         Kind::Boolean => vec![],
@@ -80,7 +84,11 @@ fn fit_field(spec: &FieldSpec, index: usize, rows: &mut Table) -> EncodedField {
 }
 
 /// Mean and deviation of the clipped values; `None` when they do not vary.
-fn fit_number(mut values: Vec<f64>) -> Option<Part> {
+///
+/// Half of the least deviation that means anything is the finest scale: without this floor a
+/// reading that hardly moved while it was learnt would make an outlier of every trifle. With it
+/// even a constant one has a scale, and is noticed when it moves at last.
+fn fit_number(mut values: Vec<f64>, least_deviation: f64) -> Option<Part> {
     values.sort_unstable_by(f64::total_cmp);
     let (low, high) = (
         quantile(&values, CLIPPED_SHARE)?,
@@ -90,7 +98,13 @@ fn fit_number(mut values: Vec<f64>) -> Option<Part> {
     let clipped = || values.iter().map(|value| value.clamp(low, high));
     let mean = clipped().sum::<f64>() / count;
     let deviation = (clipped().map(|value| (value - mean).powi(2)).sum::<f64>() / count).sqrt();
-    (deviation > 1e-9 * mean.abs().max(1e-9)).then_some(Part::Scaled { mean, deviation })
+    let varies = deviation > 1e-9 * mean.abs().max(1e-9);
+    (varies || least_deviation > 0.0).then_some(Part::Scaled {
+        mean,
+        deviation: deviation.max(least_deviation / 2.0),
+        low,
+        high,
+    })
 }
 
 /// The value below which the share `q` of the sorted values lies (nearest rank).
@@ -137,6 +151,7 @@ mod tests {
             path: "f".into(),
             kind,
             words: words.iter().map(ToString::to_string).collect(),
+            least_deviation: 0.0,
         }
     }
 
@@ -151,7 +166,10 @@ mod tests {
         let mut cells: Vec<f64> = (0..4000).map(|row| f64::from(row % 10)).collect();
         cells[77] = 1e12;
         let (encoding, _) = Encoding::fit(&[spec(Kind::Numeric, &[])], column(&cells)).unwrap();
-        let Part::Scaled { mean, deviation } = encoding.fields[0].parts[0] else {
+        let Part::Scaled {
+            mean, deviation, ..
+        } = encoding.fields[0].parts[0]
+        else {
             unreachable!("a number is scaled")
         };
         assert!((mean - 4.5).abs() < 0.01 && (deviation - 2.872).abs() < 0.01);
@@ -166,6 +184,17 @@ mod tests {
         assert_eq!(encoding.field_of_head(), [1]);
         let refused = Encoding::fit(&both[..1], column(&[3.0, 3.0, f64::NAN]));
         assert!(matches!(refused, Err(FitError::NothingVaries { .. })));
+    }
+
+    #[test]
+    fn a_scale_is_no_finer_than_half_of_what_means_anything() {
+        let mut still = spec(Kind::Numeric, &[]);
+        still.least_deviation = 5.0;
+        let (encoding, _) = Encoding::fit(&[still], column(&[3.0, 3.0])).unwrap();
+        let Part::Scaled { deviation, .. } = encoding.fields[0].parts[0] else {
+            unreachable!("a number is scaled")
+        };
+        assert_eq!(deviation, 2.5);
     }
 
     #[test]

@@ -120,6 +120,7 @@ impl Collection {
                 path: field.path.clone(),
                 kind: field.kind,
                 words: self.vocabularies.words(index).to_vec(),
+                least_deviation: field.min_deviation,
             })
             .collect();
         // Rows overwritten in turn: the oldest one stands where the next would go. A stable sort

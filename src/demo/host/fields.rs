@@ -22,23 +22,23 @@ const fn watched(path: &'static str, direction: Direction, min_deviation: f64) -
 
 /// `load.five` and `load.fifteen` are not watched: they drift for minutes after whatever moved them.
 /// `memory.used_share` is not: it is `memory.available_bytes` again. The smallest deviations are a
-/// judgement of what nobody would want to hear of (a twentieth of the cores, 100 kB/s, 100 MB, five
+/// judgement of what nobody would want to hear of (a seventh of a core, some MB/s, 100 MB, ten
 /// processes, five degrees), well below what the disturbances do. An idle processor, disk or network
 /// is no outlier; processes that are gone are.
 const WATCHED: [Watched; 14] = [
-    watched("cpu.*", Direction::Above, 0.05),
-    watched("load.one", Direction::Above, 0.5),
+    watched("cpu.*", Direction::Above, 0.15),
+    watched("load.one", Direction::Above, 1.0),
     watched("memory.available_bytes", Direction::Below, 100e6),
     watched("swap.used_share", Direction::Above, 0.02),
-    watched("disk.read_bytes_per_s", Direction::Above, 100e3),
-    watched("disk.write_bytes_per_s", Direction::Above, 100e3),
-    watched("net.rx_bytes_per_s", Direction::Above, 100e3),
-    watched("net.tx_bytes_per_s", Direction::Above, 100e3),
-    watched("loopback.bytes_per_s", Direction::Above, 100e3),
-    watched("kernel.page_faults_per_s", Direction::Above, 2e3),
-    watched("kernel.context_switches_per_s", Direction::Above, 2e3),
-    watched("processes.count", Direction::Both, 5.0),
-    watched("processes.forks_per_s", Direction::Above, 10.0),
+    watched("disk.read_bytes_per_s", Direction::Above, 5e6),
+    watched("disk.write_bytes_per_s", Direction::Above, 5e6),
+    watched("net.rx_bytes_per_s", Direction::Above, 1e6),
+    watched("net.tx_bytes_per_s", Direction::Above, 1e6),
+    watched("loopback.bytes_per_s", Direction::Above, 5e6),
+    watched("kernel.page_faults_per_s", Direction::Above, 10e3),
+    watched("kernel.context_switches_per_s", Direction::Above, 10e3),
+    watched("processes.count", Direction::Both, 10.0),
+    watched("processes.forks_per_s", Direction::Above, 50.0),
     watched("temperature.*", Direction::Above, 5.0),
 ];
 

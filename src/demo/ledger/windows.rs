@@ -3,7 +3,7 @@
 /// How long after a disturbance its traces still count as its own: memory is handed back, caches
 /// and buffers drain, temperatures and the one-minute load average (of which a sixth fades in 10 s)
 /// come down. Seconds.
-pub const RECOVERY_SECONDS: f64 = 10.0;
+pub const RECOVERY_SECONDS: f64 = 5.0;
 
 /// When a disturbance was made. Seconds on the clock of the outliers.
 #[derive(Debug, Clone, PartialEq)]
