@@ -21,6 +21,7 @@ mod paths;
 mod rejection;
 mod scanner;
 mod scratch;
+pub mod survey;
 mod text;
 mod vocabulary;
 mod walk;
