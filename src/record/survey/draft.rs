@@ -200,12 +200,13 @@ fn values(field: &FieldReport) -> Option<String> {
             format!("{longest} elements")
         }
         Values::Arrays { shortest, longest } => format!("{shortest} to {longest} elements"),
-        Values::Words(words) => {
-            let listed = words.iter().take(LISTED_WORDS);
+        Values::Words(counts) => {
+            let listed = counts.iter().take(LISTED_WORDS);
             let listed = listed.map(|(word, count)| format!("{:?} {count}", cut(word)));
             let listed = listed.collect::<Vec<_>>().join(", ");
             let more = and_more(distinct, LISTED_WORDS);
-            format!("{at_least}{distinct} words: {listed}{more}")
+            let words = if distinct == 1 { "word" } else { "words" };
+            format!("{at_least}{distinct} {words}: {listed}{more}")
         }
     })
 }

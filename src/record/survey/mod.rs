@@ -56,8 +56,8 @@ impl Survey {
         Self::default()
     }
 
-    /// Takes one record in. Records that are no JSON objects are only counted; so are none once
-    /// the sample is full.
+    /// Takes one record in. Records that are no JSON objects are only counted. A full sample takes
+    /// in nothing more.
     pub fn add(&mut self, bytes: &[u8]) {
         if self.is_full() {
             return;
