@@ -407,14 +407,17 @@ mod tests {
         ];
         let mut decoder = Decoder::new(&fields, &input).unwrap();
         let mut words = Vocabularies::learning(9);
-        for json in [
+        let outcomes = [
             r#"{"w":"filtered"}"#,
             r#"{"w":"incomplete","a":1}"#,
             r#"{"w":"mistyped","a":1,"b":"x"}"#,
             r#"{"w":"counts","a":1,"b":1}"#,
-        ] {
-            let _ = decoder.decode(json.as_bytes(), &mut words, &mut [0.0; 2]);
-        }
+        ]
+        .map(|json| decoder.decode(json.as_bytes(), &mut words, &mut [0.0; 2]));
+        assert_eq!(
+            outcomes.map(|outcome| outcome.is_ok()),
+            [true, false, false, true]
+        );
         assert_eq!(words.words(0), ["counts"]);
     }
 
