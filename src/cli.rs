@@ -9,8 +9,10 @@ use clap_complete::Shell;
 /// Finds the odd records of a Kafka stream with a variational autoencoder, and says why.
 #[derive(Debug, Parser)]
 #[command(version, propagate_version = true, arg_required_else_help = true)]
-#[command(after_help = "Try it without a Kafka: `outlierd demo`. With your own: `outlierd init`, \
-    `outlierd train`, `outlierd run`.")]
+#[command(
+    after_help = "Try it without a Kafka: `outlierd demo`. With your own: `outlierd init`, \
+    `outlierd train`, `outlierd run`."
+)]
 pub struct Cli {
     #[command(subcommand)]
     pub command: Command,
@@ -90,7 +92,12 @@ pub struct Init {
 #[derive(Debug, Args)]
 pub struct ConfigFile {
     /// The configuration file
-    #[arg(long = "config", short, default_value = "outlierd.toml", value_name = "FILE")]
+    #[arg(
+        long = "config",
+        short,
+        default_value = "outlierd.toml",
+        value_name = "FILE"
+    )]
     pub path: PathBuf,
 }
 
@@ -108,10 +115,20 @@ pub struct Train {
     #[command(flatten)]
     pub config: ConfigFile,
     /// Train on records from this time on: RFC 3339, or back from now as in -7d
-    #[arg(long, value_name = "TIME", allow_hyphen_values = true, conflicts_with = "from_file")]
+    #[arg(
+        long,
+        value_name = "TIME",
+        allow_hyphen_values = true,
+        conflicts_with = "from_file"
+    )]
     pub from: Option<String>,
     /// Train on records before this time
-    #[arg(long, value_name = "TIME", allow_hyphen_values = true, conflicts_with = "from_file")]
+    #[arg(
+        long,
+        value_name = "TIME",
+        allow_hyphen_values = true,
+        conflicts_with = "from_file"
+    )]
     pub to: Option<String>,
     /// Train on this CSV or NDJSON file (also .gz) instead of the topic
     #[arg(long, value_name = "FILE")]

@@ -10,7 +10,11 @@ use super::load;
 
 pub(super) fn run(arguments: &cli::Check) -> anyhow::Result<()> {
     let config = load(&arguments.config.path)?;
-    println!("configuration  ok: {} fields of topic {}", config.fields.len(), config.input.topic);
+    println!(
+        "configuration  ok: {} fields of topic {}",
+        config.fields.len(),
+        config.input.topic
+    );
     if !config.output.redact.is_empty() && config.dead_letter.payload {
         println!(
             "               note: dead letters carry the raw record, redacted fields included; \
@@ -67,7 +71,10 @@ fn check_reading(config: &Config, connection: &Connection) -> usize {
             Ok(count)
         });
     match read {
-        Ok(0) => println!("reading        ok: {} holds no records now", config.input.topic),
+        Ok(0) => println!(
+            "reading        ok: {} holds no records now",
+            config.input.topic
+        ),
         Ok(_) => println!("reading        ok"),
         Err(error) => {
             println!("reading        FAULT: {error:#}");
@@ -89,7 +96,11 @@ fn check_model(config: &Config) -> usize {
                 stored.model.provenance.created,
                 stored.model.provenance.rows,
                 policy.threshold.p,
-                if policy.threshold.attested() { "" } else { " (finer than its rows attest)" }
+                if policy.threshold.attested() {
+                    ""
+                } else {
+                    " (finer than its rows attest)"
+                }
             );
             0
         }

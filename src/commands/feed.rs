@@ -51,7 +51,10 @@ pub(super) fn run(arguments: &cli::Feed) -> anyhow::Result<()> {
 }
 
 /// The key's text and the time, epoch seconds, if they are asked for.
-fn key_and_time(record: &[u8], arguments: &cli::Feed) -> anyhow::Result<(Option<String>, Option<f64>)> {
+fn key_and_time(
+    record: &[u8],
+    arguments: &cli::Feed,
+) -> anyhow::Result<(Option<String>, Option<f64>)> {
     if arguments.key.is_none() && arguments.time.is_none() {
         return Ok((None, None));
     }
@@ -61,7 +64,9 @@ fn key_and_time(record: &[u8], arguments: &cli::Feed) -> anyhow::Result<(Option<
     };
     let at = |path: &Option<String>| {
         let parts = path.as_ref()?.split('.');
-        parts.into_iter().try_fold(&value, |value, part| value.get(part))
+        parts
+            .into_iter()
+            .try_fold(&value, |value, part| value.get(part))
     };
     let key = at(&arguments.key).map(|key| match key {
         Value::String(text) => text.clone(),

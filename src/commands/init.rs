@@ -8,7 +8,7 @@ use crate::cli;
 use crate::config;
 use crate::files;
 use crate::kafka::{Bounds, Connection, Reader};
-use crate::record::survey::Survey;
+use crate::record::survey::{Report, Suggestion, Survey};
 
 pub(super) fn run(arguments: &cli::Init) -> anyhow::Result<()> {
     let to_stdout = arguments.output == Path::new("-");
@@ -35,7 +35,7 @@ pub(super) fn run(arguments: &cli::Init) -> anyhow::Result<()> {
     }
     std::fs::write(&arguments.output, text)
         .with_context(|| format!("writing {}", arguments.output.display()))?;
-    println!("{}", report.summary());
+    print_findings(&report);
     println!(
         "wrote {}: read it, then `outlierd check -c {0}` and `outlierd train -c {0}`",
         arguments.output.display()
@@ -47,7 +47,7 @@ fn sample_file(path: &Path, sample: usize, survey: &mut Survey) -> anyhow::Resul
     let mut rows = files::open(path)?;
     let mut record = Vec::new();
     let mut records = 0;
-    while records < sample && rows.next(&mut record)? {
+    while records < sample && !survey.is_full() && rows.next(&mut record)? {
         survey.add(&record);
         records += 1;
     }
@@ -73,4 +73,41 @@ fn sample_topic(arguments: &cli::Init, survey: &mut Survey) -> anyhow::Result<us
         }
     })?;
     Ok(records)
+}
+
+/// What was found, and what was left out and why.
+fn print_findings(report: &Report) {
+    println!(
+        "{} records, {} of them no JSON objects",
+        report.rows, report.unreadable
+    );
+    if report.shapes.len() > 1 {
+        println!("several record shapes in one topic:");
+        for shape in &report.shapes {
+            println!(
+                "  {:5.1} %  {}",
+                shape.share * 100.0,
+                shape.paths.join(", ")
+            );
+        }
+        match &report.filter {
+            Some(filter) => {
+                println!("chosen: where = {filter:?}; the others will be skipped as filtered")
+            }
+            None => println!("no condition tells them apart: set input.where by hand"),
+        }
+    }
+    if let Some(long) = &report.long {
+        println!(
+            "each record seems to carry one metric, named by {} with its value in {}: outlierd wants all \
+             readings of one moment in one record, and does not support this format yet",
+            long.name, long.value
+        );
+    }
+    println!("{} fields for the model", report.included().count());
+    for field in &report.fields {
+        if let Suggestion::LeaveOut(reason) = field.suggestion {
+            println!("  left out: {} ({})", field.path, reason.as_str());
+        }
+    }
 }

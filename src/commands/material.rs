@@ -21,10 +21,7 @@ pub(crate) fn bar(length: u64, what: &'static str) -> ProgressBar {
 }
 
 /// Reads the records within `bounds` of the input topic, with a consumer of no group.
-pub(crate) fn from_topic(
-    config: &Config,
-    bounds: Bounds,
-) -> anyhow::Result<(Collection, Source)> {
+pub(crate) fn from_topic(config: &Config, bounds: Bounds) -> anyhow::Result<(Collection, Source)> {
     let topic = &config.input.topic;
     let reader = Reader::open(&Connection::new(&config.kafka), topic, bounds)?;
     let mut collection = Collection::new(&config.fields, &config.input, config.train.max_rows)?;

@@ -26,10 +26,9 @@ pub(super) fn run(arguments: &cli::Score) -> anyhow::Result<()> {
         threshold: Threshold::new(budget, &model.calibration, rate).map_err(anyhow::Error::msg)?,
         fields: fields.iter().map(FieldPolicy::of).collect(),
     };
-    let words = model.encoding.fields.iter().map(|field| field.vocabulary.clone());
     let mut scoring = Scoring {
         decoder: Decoder::new(&fields, &any_input())?,
-        vocabularies: Vocabularies::frozen(words.collect()),
+        vocabularies: Vocabularies::frozen(model.encoding.vocabularies()),
         detector: Detector::new(Arc::clone(model), Arc::new(policy))?,
         fields: fields.len(),
         outliers_only: arguments.outliers,
@@ -107,7 +106,13 @@ impl<W: Write> Scoring<W> {
             if flagged {
                 let mut reasons = self.detector.reasons(index, cells);
                 reasons.retain(|reason| reason.share >= 0.01);
-                shown["claim"] = self.detector.model().calibration.claim(scored.score).to_string().into();
+                shown["claim"] = self
+                    .detector
+                    .model()
+                    .calibration
+                    .claim(scored.score)
+                    .to_string()
+                    .into();
                 shown["summary"] = sentence(&reasons).into();
                 shown["reasons"] = json!(reasons);
             }
@@ -120,7 +125,8 @@ impl<W: Write> Scoring<W> {
 }
 
 fn budget(text: &str) -> anyhow::Result<Budget> {
-    text.parse().map_err(|error| anyhow::anyhow!("--budget {text:?}: {error}"))
+    text.parse()
+        .map_err(|error| anyhow::anyhow!("--budget {text:?}: {error}"))
 }
 
 fn open_field(field: &EncodedField) -> Field {

@@ -14,8 +14,16 @@ pub(super) fn run(arguments: &cli::Show) -> anyhow::Result<()> {
     }
     let model = &stored.model;
     let from = &model.provenance;
-    println!("version      {} ({} KiB, format {})", stored.version, stored.bytes / 1024, manifest.format);
-    println!("trained      {} on {} rows of {}", from.created, from.rows, from.source);
+    println!(
+        "version      {} ({} KiB, format {})",
+        stored.version,
+        stored.bytes / 1024,
+        manifest.format
+    );
+    println!(
+        "trained      {} on {} rows of {}",
+        from.created, from.rows, from.source
+    );
     if let (Some(first), Some(last)) = (&from.from, &from.to) {
         println!("             from {first} to {last}");
     }
@@ -23,7 +31,9 @@ pub(super) fn run(arguments: &cli::Show) -> anyhow::Result<()> {
         println!("             about {rate:.0} records a day");
     }
     for (partition, first, next) in &from.offsets {
-        println!("             partition {partition}: offsets {first} to {next}, the last one excluded");
+        println!(
+            "             partition {partition}: offsets {first} to {next}, the last one excluded"
+        );
     }
     println!("data         {:?}, seed {}", from.data, from.seed);
     println!(
@@ -41,15 +51,25 @@ pub(super) fn run(arguments: &cli::Show) -> anyhow::Result<()> {
     println!(
         "calibration  {} rows{}, {}",
         calibration.rows(),
-        if calibration.cross_fitted { " (cross-fitted)" } else { "" },
+        if calibration.cross_fitted {
+            " (cross-fitted)"
+        } else {
+            ""
+        },
         match calibration.tail() {
-            Some(tail) => format!("Pareto tail of shape {:.2} from score {:.2}", tail.pareto.shape, tail.from),
+            Some(tail) => format!(
+                "Pareto tail of shape {:.2} from score {:.2}",
+                tail.pareto.shape, tail.from
+            ),
             None => "no tail".into(),
         }
     );
     for p in [0.1, 0.01, 0.001] {
         if p >= calibration.resolution() {
-            println!("             score {:>8.2} at p {p}", calibration.score_at(p));
+            println!(
+                "             score {:>8.2} at p {p}",
+                calibration.score_at(p)
+            );
         }
     }
     println!("schema       {}", manifest.schema_fingerprint);
@@ -63,7 +83,11 @@ pub(super) fn run(arguments: &cli::Show) -> anyhow::Result<()> {
                 format!("mean {mean:.4}, deviation {deviation:.4}")
             }
             Some(_) if !field.vocabulary.is_empty() => {
-                format!("{} words: {}", field.vocabulary.len(), field.vocabulary.join(", "))
+                format!(
+                    "{} words: {}",
+                    field.vocabulary.len(),
+                    field.vocabulary.join(", ")
+                )
             }
             Some(_) => String::new(),
         };

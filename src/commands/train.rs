@@ -55,7 +55,9 @@ impl Collected {
             rows: collection.rows(),
             overwritten: collection.overwritten(),
             filtered: collection.filtered(),
-            rejected: rejected.map(|(class, count)| format!("{count} {}", class.as_str())).collect(),
+            rejected: rejected
+                .map(|(class, count)| format!("{count} {}", class.as_str()))
+                .collect(),
             first_error: collection.first_error().map(ToOwned::to_owned),
         }
     }
@@ -68,7 +70,11 @@ fn bounds(arguments: &cli::Train, config: &Config) -> anyhow::Result<Bounds> {
         Some(text) => time(text, now).context("--from")?,
         None => now - config.train.since,
     };
-    let to = arguments.to.as_ref().map(|text| time(text, now).context("--to")).transpose()?;
+    let to = arguments
+        .to
+        .as_ref()
+        .map(|text| time(text, now).context("--to"))
+        .transpose()?;
     anyhow::ensure!(
         to.is_none_or(|to| from < to),
         "--from {from} is not before --to {}: swap them",
@@ -85,7 +91,9 @@ fn bounds(arguments: &cli::Train, config: &Config) -> anyhow::Result<Bounds> {
 fn time(text: &str, now: Timestamp) -> anyhow::Result<Timestamp> {
     let wanted = "a time as 2026-03-01T00:00:00Z, or one back from now as -7d or -90m, is wanted";
     if let Some(back) = text.strip_prefix('-') {
-        let days = back.strip_suffix('d').and_then(|days| days.parse::<u32>().ok());
+        let days = back
+            .strip_suffix('d')
+            .and_then(|days| days.parse::<u32>().ok());
         let back = match days {
             Some(days) => Duration::from_secs(u64::from(days) * 86_400),
             None => back
@@ -94,7 +102,9 @@ fn time(text: &str, now: Timestamp) -> anyhow::Result<Timestamp> {
                 .and_then(|back| Duration::try_from(back).ok())
                 .with_context(|| format!("{text:?}: {wanted}"))?,
         };
-        return now.checked_sub(back).with_context(|| format!("{text:?}: {wanted}"));
+        return now
+            .checked_sub(back)
+            .with_context(|| format!("{text:?}: {wanted}"));
     }
     text.parse().with_context(|| format!("{text:?}: {wanted}"))
 }
@@ -102,21 +112,39 @@ fn time(text: &str, now: Timestamp) -> anyhow::Result<Timestamp> {
 fn print_summary(config: &Config, stored: &Stored, path: &Path, read: &Collected, took: Duration) {
     let model = &stored.model;
     let held_out = &model.held_out;
-    println!("model      {} ({}, {} KiB)", path.display(), stored.version, stored.bytes / 1024);
+    println!(
+        "model      {} ({}, {} KiB)",
+        path.display(),
+        stored.version,
+        stored.bytes / 1024
+    );
     println!("rows       {} in {:.1} s", read.rows, took.as_secs_f64());
     if read.overwritten > 0 {
-        println!("           {} older ones left out: train.max_rows = {}", read.overwritten, config.train.max_rows);
+        println!(
+            "           {} older ones left out: train.max_rows = {}",
+            read.overwritten, config.train.max_rows
+        );
     }
     if read.filtered > 0 {
         println!("           {} did not match input.where", read.filtered);
     }
     if let Some(first) = &read.first_error {
-        println!("           unusable: {}; the first: {first}", read.rejected.join(", "));
+        println!(
+            "           unusable: {}; the first: {first}",
+            read.rejected.join(", ")
+        );
     }
     let unused: Vec<&str> = model.unused_fields().collect();
-    println!("fields     {} in {} columns", config.fields.len() - unused.len(), model.encoding.width());
+    println!(
+        "fields     {} in {} columns",
+        config.fields.len() - unused.len(),
+        model.encoding.width()
+    );
     if !unused.is_empty() {
-        println!("           constant or absent, so not used: {}", unused.join(", "));
+        println!(
+            "           constant or absent, so not used: {}",
+            unused.join(", ")
+        );
     }
     println!(
         "held out   {} rows: ELBO {:.3}, reconstruction error {:.3}, KL {:.3} a record",
@@ -126,7 +154,11 @@ fn print_summary(config: &Config, stored: &Stored, path: &Path, read: &Collected
     println!(
         "calibrated on {} rows{}{}",
         calibration.rows(),
-        if calibration.cross_fitted { ", cross-fitted in blocks of time" } else { ", the newest" },
+        if calibration.cross_fitted {
+            ", cross-fitted in blocks of time"
+        } else {
+            ", the newest"
+        },
         match calibration.tail() {
             Some(tail) => format!(", Pareto tail of shape {:.2}", tail.pareto.shape),
             None => ", no tail".into(),
@@ -167,8 +199,14 @@ mod tests {
     #[test]
     fn times_are_absolute_or_back_from_now() {
         let now: Timestamp = "2026-03-08T00:00:00Z".parse().unwrap();
-        assert_eq!(time("-7d", now).unwrap().to_string(), "2026-03-01T00:00:00Z");
-        assert_eq!(time("-90m", now).unwrap().to_string(), "2026-03-07T22:30:00Z");
+        assert_eq!(
+            time("-7d", now).unwrap().to_string(),
+            "2026-03-01T00:00:00Z"
+        );
+        assert_eq!(
+            time("-90m", now).unwrap().to_string(),
+            "2026-03-07T22:30:00Z"
+        );
         assert!(time("2026-03-01T00:00:00Z", now).unwrap() < now);
         let error = time("yesterday", now).unwrap_err();
         assert!(format!("{error:#}").contains("-7d"));

@@ -20,13 +20,22 @@ pub enum Misfit {
 /// # Errors
 /// When their fields differ, or the budget needs something that the model does not know.
 pub fn policy(config: &Config, model: &Model) -> Result<Policy, Misfit> {
-    let configured = config.fields.iter().map(|field| (field.path.as_str(), field.kind));
-    let learnt = model.encoding.fields.iter().map(|field| (field.path.as_str(), field.kind));
+    let configured = config
+        .fields
+        .iter()
+        .map(|field| (field.path.as_str(), field.kind));
+    let learnt = model
+        .encoding
+        .fields
+        .iter()
+        .map(|field| (field.path.as_str(), field.kind));
     if !configured.clone().eq(learnt.clone()) {
         let (configured, learnt): (Vec<_>, Vec<_>) = (configured.collect(), learnt.collect());
         let only = |these: &[(&str, Kind)], those: &[(&str, Kind)], what: &str| {
             let missing = these.iter().filter(|field| !those.contains(field));
-            let missing: Vec<String> = missing.map(|(path, kind)| format!("{path} ({kind:?})")).collect();
+            let missing: Vec<String> = missing
+                .map(|(path, kind)| format!("{path} ({kind:?})"))
+                .collect();
             (!missing.is_empty()).then(|| format!("{what}: {}", missing.join(", ").to_lowercase()))
         };
         let differences: Vec<String> = [

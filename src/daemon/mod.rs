@@ -79,7 +79,11 @@ impl Daemon {
         signals: &mut Signals,
     ) -> Result<Daemon, DaemonError> {
         let policy = Arc::new(policy(&config, &stored.model)?);
-        let paths: Vec<String> = config.fields.iter().map(|field| field.path.clone()).collect();
+        let paths: Vec<String> = config
+            .fields
+            .iter()
+            .map(|field| field.path.clone())
+            .collect();
         let metrics = Metrics::new(prometheus::Registry::new(), &paths)?;
         let health = Arc::new(Health::new(Instant::now(), HEARTBEAT_LIMIT));
         health.set(Condition::Broker, Err("not connected yet".into()));
@@ -102,7 +106,10 @@ impl Daemon {
             () = signals.times(1) => return Err(DaemonError::StoppedEarly),
         };
         health.set(Condition::Starting, Ok(()));
-        health.set(Condition::Assignment, Err("no partitions assigned yet".into()));
+        health.set(
+            Condition::Assignment,
+            Err("no partitions assigned yet".into()),
+        );
         Ok(Daemon {
             line,
             grace: config.line.grace,
@@ -143,7 +150,8 @@ impl Daemon {
 
     async fn drain(self, signals: &mut Signals) -> Result<(), DaemonError> {
         let died = self.line.has_ended();
-        self.health.set(Condition::Stopping, Err("told to stop".into()));
+        self.health
+            .set(Condition::Stopping, Err("told to stop".into()));
         self.housekeeping.abort();
         if !died {
             tracing::info!("stopping: finishing what is held, at most {:?}", self.grace);
@@ -161,7 +169,10 @@ impl Daemon {
             // It was not asked to end, and says no reason: that is a defect.
             return Err(DaemonError::Line(LineError::Broken));
         }
-        tracing::info!("stopped: everything held was delivered and committed in {:.1?}", began.elapsed());
+        tracing::info!(
+            "stopped: everything held was delivered and committed in {:.1?}",
+            began.elapsed()
+        );
         Ok(())
     }
 }
@@ -220,7 +231,9 @@ fn nobody_answers(error: &LineError) -> bool {
 
 fn announce_model(stored: &Stored, policy: &Policy, metrics: &Metrics) {
     let model = &stored.model;
-    metrics.model_info.set(&stored.version, &model.schema_fingerprint());
+    metrics
+        .model_info
+        .set(&stored.version, &model.schema_fingerprint());
     if let Ok(created) = model.provenance.created.parse::<jiff::Timestamp>() {
         metrics.model_trained.set(created.as_second());
     }

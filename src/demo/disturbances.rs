@@ -35,7 +35,11 @@ impl Disturbances {
                 if told.load(Ordering::Acquire) {
                     break;
                 }
-                say(&format!("-- disturbance: {} {}", disturbance.name(), disturbance.announce(LENGTH)));
+                say(&format!(
+                    "-- disturbance: {} {}",
+                    disturbance.name(),
+                    disturbance.announce(LENGTH)
+                ));
                 let start = began.elapsed().as_secs_f64();
                 let done = disturbance.run(LENGTH, &told);
                 let end = began.elapsed().as_secs_f64();

@@ -47,10 +47,17 @@ async fn collect(
     signals: &mut Signals,
     say: fn(&str),
 ) -> Result<(), DemoError> {
-    let usual = if settings.source == Source::Host { COLLECT } else { COLLECT_FAST };
+    let usual = if settings.source == Source::Host {
+        COLLECT
+    } else {
+        COLLECT_FAST
+    };
     // A short demo learns for a third of its time.
     let collect = settings.lasts.map_or(usual, |lasts| usual.min(lasts / 3));
-    say(&format!("learning what is ordinary for {:.0} s", collect.as_secs_f64()));
+    say(&format!(
+        "learning what is ordinary for {:.0} s",
+        collect.as_secs_f64()
+    ));
     let bar = bar(collect.as_millis() as u64);
     let (began, progress) = (Instant::now(), stream.progress());
     let mut look = tokio::time::interval(Duration::from_millis(100));
@@ -68,7 +75,11 @@ async fn collect(
 
 /// The model, and the number of records that it was learnt from.
 fn read_and_train(config: &Config, stop: &Signals) -> Result<(Model, u64), DemoError> {
-    let reader = Reader::open(&Connection::new(&config.kafka), &config.input.topic, Bounds::default())?;
+    let reader = Reader::open(
+        &Connection::new(&config.kafka),
+        &config.input.topic,
+        Bounds::default(),
+    )?;
     let mut collection = Collection::new(&config.fields, &config.input, config.train.max_rows)?;
     reader.read(|record| {
         if let Some(payload) = record.payload {
@@ -78,7 +89,9 @@ fn read_and_train(config: &Config, stop: &Signals) -> Result<(Model, u64), DemoE
     let spans = reader.spans().iter();
     let origin = Origin {
         name: format!("topic {}", config.input.topic),
-        offsets: spans.map(|span| (span.partition, span.first, span.next)).collect(),
+        offsets: spans
+            .map(|span| (span.partition, span.first, span.next))
+            .collect(),
     };
     let bar = bar(0);
     let created = jiff::Timestamp::now().to_string();
@@ -127,9 +140,15 @@ pub(super) fn describe(stored: &Stored, config: &Config) -> String {
     if let Ok(policy) = daemon::policy(config, model) {
         let threshold = policy.threshold;
         text += &if threshold.attested() {
-            format!("; alert budget {:.1} % of the records", threshold.budget * 100.0)
+            format!(
+                "; alert budget {:.1} % of the records",
+                threshold.budget * 100.0
+            )
         } else {
-            format!("; outliers are those odder than all {} rows", model.calibration.rows())
+            format!(
+                "; outliers are those odder than all {} rows",
+                model.calibration.rows()
+            )
         };
     }
     text

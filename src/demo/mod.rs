@@ -8,8 +8,8 @@ mod configuration;
 pub mod disturb;
 mod disturbances;
 pub mod host;
-pub mod ledger;
 mod learning;
+pub mod ledger;
 mod source;
 mod summary;
 pub mod transactions;
@@ -106,7 +106,11 @@ pub async fn run(
     let config = Arc::new(configuration::of(&settings, &broker, folder.path())?);
     let connection = Connection::new(&config.kafka);
     let mut stream = Stream::start(&settings, &connection, began)?;
-    say(&format!("records of {} go to an embedded broker at {}", stream.describe(), broker.bootstrap_servers()));
+    say(&format!(
+        "records of {} go to an embedded broker at {}",
+        stream.describe(),
+        broker.bootstrap_servers()
+    ));
     let model = learning::learn(&settings, &config, &mut stream, signals, say).await?;
     registry::save(&model, &config.model.path)?;
     let stored = registry::load(&config.model.path)?;
@@ -114,7 +118,10 @@ pub async fn run(
     let watch = Watch::start(&connection, began, say)?;
     let daemon = Daemon::start(Arc::clone(&config), stored, signals).await?;
     let metrics = Arc::clone(daemon.metrics());
-    say(&format!("metrics, health and status: http://{0}/metrics http://{0}/readyz http://{0}/status", daemon.address()));
+    say(&format!(
+        "metrics, health and status: http://{0}/metrics http://{0}/readyz http://{0}/status",
+        daemon.address()
+    ));
     say("watching; Ctrl-C ends it");
     stream.watched();
     let disturbances = (settings.disturb && settings.source == Source::Host)
@@ -178,4 +185,3 @@ fn scratch_folder() -> Result<Scratch, DemoError> {
     std::fs::create_dir_all(&path).map_err(|error| DemoError::Io("making a folder", error))?;
     Ok(Scratch(path))
 }
-

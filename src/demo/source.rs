@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use super::host::{HostError, HostSampler};
 use super::transactions::{self, Label, SettingsError, Transactions};
 use super::{INPUT, Settings, Source};
-use crate::config::Field;
+use crate::config::{Config, Field};
 use crate::files::{self, FileError, Rows};
 use crate::kafka::{ClientError, Connection, Feeder};
 use crate::record::survey::Survey;
@@ -88,7 +88,10 @@ impl Stream {
             learnt: Arc::default(),
             ended: Arc::default(),
         };
-        let (stop, watched) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+        let (stop, watched) = (
+            Arc::new(AtomicBool::new(false)),
+            Arc::new(AtomicBool::new(false)),
+        );
         let labels = Arc::new(Mutex::new(Vec::new()));
         let mut writer = Writer {
             feeder: Feeder::new(connection, INPUT)?,
@@ -198,8 +201,12 @@ impl Writer {
                     self.wait(self.pace());
                     let label = transactions.next(&mut record);
                     let key = label.card_id.clone();
-                    self.labels.lock().unwrap_or_else(PoisonError::into_inner).push(label);
-                    self.feeder.send(Some(key.as_bytes()), Some(&record), None)?;
+                    self.labels
+                        .lock()
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .push(label);
+                    self.feeder
+                        .send(Some(key.as_bytes()), Some(&record), None)?;
                 }
                 Origin::File(rows) => {
                     self.wait(self.pace());
@@ -222,7 +229,8 @@ impl Writer {
     /// Waits for the next record's turn. Turns that were missed are not made up for: a burst would
     /// look like one of the host's own events.
     fn wait(&mut self, interval: Duration) {
-        self.due = (self.due + interval).max(Instant::now().checked_sub(interval).unwrap_or(self.due));
+        self.due =
+            (self.due + interval).max(Instant::now().checked_sub(interval).unwrap_or(self.due));
         std::thread::sleep(self.due.saturating_duration_since(Instant::now()));
     }
 }
@@ -239,9 +247,10 @@ pub(super) fn survey_file(path: &Path) -> Result<Vec<Field>, SourceError> {
         survey.add(&record);
         seen += 1;
     }
-    let fields = survey.report().fields();
-    if fields.is_empty() {
-        return Err(SourceError::NoFields(path.display().to_string()));
+    // What `init` would write is what is used.
+    let draft = survey.report().to_toml("localhost:9092", INPUT);
+    match Config::parse(&draft, []) {
+        Ok(config) => Ok(config.fields),
+        Err(_) => Err(SourceError::NoFields(path.display().to_string())),
     }
-    Ok(fields)
 }

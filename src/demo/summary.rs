@@ -23,7 +23,10 @@ pub struct Summary {
 
 /// Records with a disposition.
 pub(super) fn records(metrics: &Metrics) -> u64 {
-    Disposition::ALL.iter().map(|&disposition| metrics.records.get(disposition).get()).sum()
+    Disposition::ALL
+        .iter()
+        .map(|&disposition| metrics.records.get(disposition).get())
+        .sum()
 }
 
 impl Summary {
@@ -63,7 +66,10 @@ impl Summary {
             object["precision"] = json!(frauds.precision());
             object["recall"] = json!(frauds.all().share());
             let patterns = Pattern::ALL.iter().map(|&pattern| {
-                (pattern.name().to_owned(), json!(frauds.of_pattern(pattern).share()))
+                (
+                    pattern.name().to_owned(),
+                    json!(frauds.of_pattern(pattern).share()),
+                )
             });
             object["recall_by_pattern"] = Value::Object(patterns.collect());
             let unseen = frauds.unseen().into_iter().map(Pattern::name);
@@ -73,12 +79,18 @@ impl Summary {
     }
 
     fn caught(&self) -> usize {
-        self.account.findings.iter().filter(|finding| finding.is_caught()).count()
+        self.account
+            .findings
+            .iter()
+            .filter(|finding| finding.is_caught())
+            .count()
     }
 
     /// Seconds since the demo began.
     fn first_detection(&self) -> Option<f64> {
-        self.account.first.map(|seconds| (seconds * 10.0).round() / 10.0)
+        self.account
+            .first
+            .map(|seconds| (seconds * 10.0).round() / 10.0)
     }
 }
 

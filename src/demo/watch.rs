@@ -50,10 +50,14 @@ impl Watch {
             while !told.load(Ordering::Acquire) {
                 if let Some(message) = outliers.next(Duration::from_millis(100)) {
                     let at = began.elapsed().as_secs_f64();
-                    let message: Value = serde_json::from_slice(&message.payload).unwrap_or_default();
+                    let message: Value =
+                        serde_json::from_slice(&message.payload).unwrap_or_default();
                     say(&line(&message));
                     let number = number(&message);
-                    found.lock().unwrap_or_else(PoisonError::into_inner).push(Seen { at, number });
+                    found
+                        .lock()
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .push(Seen { at, number });
                 }
             }
         });
@@ -82,7 +86,12 @@ impl Watch {
     pub(super) fn stop(self, metrics: &Metrics) -> Vec<Seen> {
         let published = metrics.published.get(OutputTopic::Outliers).get() as usize;
         let deadline = Instant::now() + LAST;
-        let count = || self.seen.lock().unwrap_or_else(PoisonError::into_inner).len();
+        let count = || {
+            self.seen
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .len()
+        };
         while count() < published && Instant::now() < deadline {
             std::thread::sleep(Duration::from_millis(20));
         }
@@ -98,8 +107,16 @@ impl Watch {
 fn line(message: &Value) -> String {
     let text = |name: &str| message[name].as_str().unwrap_or_default().to_owned();
     let time = text("timestamp");
-    let time = time.split('T').nth(1).and_then(|time| time.get(..8)).unwrap_or("--:--:--");
-    let mark = if message["episode"]["first"] == true { "outlier" } else { "    ..." };
+    let time = time
+        .split('T')
+        .nth(1)
+        .and_then(|time| time.get(..8))
+        .unwrap_or("--:--:--");
+    let mark = if message["episode"]["first"] == true {
+        "outlier"
+    } else {
+        "    ..."
+    };
     let key = match message["key"].as_str() {
         Some(key) => format!(" {key}"),
         None => String::new(),
@@ -110,7 +127,9 @@ fn line(message: &Value) -> String {
 fn dead_letter(headers: &[(String, Vec<u8>)]) -> String {
     let header = |name: &str| {
         let found = headers.iter().find(|(key, _)| key == name);
-        found.map_or(String::new(), |(_, value)| String::from_utf8_lossy(value).into_owned())
+        found.map_or(String::new(), |(_, value)| {
+            String::from_utf8_lossy(value).into_owned()
+        })
     };
     format!(
         "   dead letter: partition {} offset {}, {}: {}",

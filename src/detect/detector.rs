@@ -117,7 +117,12 @@ impl Detector {
         }
         self.scored.clear();
         for row in 0..rows {
-            let scored = combine(&self.model.members, &self.outputs, row, &self.model.calibration);
+            let scored = combine(
+                &self.model.members,
+                &self.outputs,
+                row,
+                &self.model.calibration,
+            );
             self.scored.push(scored);
         }
         Ok(&self.scored)
@@ -159,7 +164,9 @@ impl Detector {
         let heads = row * self.heads..(row + 1) * self.heads;
         let mut contributions = vec![0.0; self.model.encoding.fields.len()];
         for (fitted, output) in self.model.members.iter().zip(&self.outputs) {
-            let terms = output.head_nll[heads.clone()].iter().zip(&fitted.head_medians);
+            let terms = output.head_nll[heads.clone()]
+                .iter()
+                .zip(&fitted.head_medians);
             let there = &self.present[heads.clone()];
             for (head, (nll, median)) in terms.enumerate() {
                 if there[head] > 0.0 {

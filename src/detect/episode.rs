@@ -97,6 +97,10 @@ mod tests {
             episodes.assign(&key.to_le_bytes(), "x", i64::from(key));
         }
         assert!(episodes.open.len() <= MAX_KEYS);
-        assert!(!episodes.assign(&249_999_u32.to_le_bytes(), "y", 250_000).first);
+        assert!(
+            !episodes
+                .assign(&249_999_u32.to_le_bytes(), "y", 250_000)
+                .first
+        );
     }
 }

@@ -50,7 +50,10 @@ pub enum Expected {
     /// Mean, and mean -+ two deviations.
     Range { mean: f64, low: f64, high: f64 },
     /// The likeliest value, and its probability.
-    Likeliest { value: Box<Observed>, probability: f32 },
+    Likeliest {
+        value: Box<Observed>,
+        probability: f32,
+    },
     /// Times of day or week have no range in their own units.
     OrdinaryTimes,
     /// Not to be shown, because the field is redacted.
@@ -101,13 +104,23 @@ pub(super) fn explain(
         });
     }
     share_out(&mut reasons);
-    reasons.sort_by(|a, b| (b.share, b.contribution).partial_cmp(&(a.share, a.contribution)).unwrap_or(Ordering::Equal));
+    reasons.sort_by(|a, b| {
+        (b.share, b.contribution)
+            .partial_cmp(&(a.share, a.contribution))
+            .unwrap_or(Ordering::Equal)
+    });
     reasons
 }
 
 /// Shares of what speaks for an outlier; fields whose deviation does not count have none.
 fn share_out(reasons: &mut [Reason]) {
-    let speaks = |reason: &Reason| if reason.counts { reason.contribution.max(0.0) } else { 0.0 };
+    let speaks = |reason: &Reason| {
+        if reason.counts {
+            reason.contribution.max(0.0)
+        } else {
+            0.0
+        }
+    };
     let total: f32 = reasons.iter().map(speaks).sum();
     for reason in reasons {
         reason.share = speaks(reason) / total.max(f32::MIN_POSITIVE);
@@ -161,7 +174,8 @@ fn expect(field: &EncodedField, expected: &[f32], variance: &[f32]) -> Expected 
             probability: expected[0].max(1.0 - expected[0]),
         },
         Part::OneHot { .. } => {
-            let likeliest = (0..expected.len()).max_by(|&a, &b| expected[a].total_cmp(&expected[b]));
+            let likeliest =
+                (0..expected.len()).max_by(|&a, &b| expected[a].total_cmp(&expected[b]));
             let class = likeliest.unwrap_or(0);
             Expected::Likeliest {
                 value: Box::new(field.word(class)),
@@ -196,7 +210,12 @@ fn phrase(reason: &Reason) -> String {
         }
         (observed, Expected::Range { low, high, .. }) => {
             let scale = Scale::of(&[*low, *high]);
-            format!("{field} is {}, expected {} to {}", text(observed), scale.show(*low), scale.show(*high))
+            format!(
+                "{field} is {}, expected {} to {}",
+                text(observed),
+                scale.show(*low),
+                scale.show(*high)
+            )
         }
         (observed, Expected::Likeliest { value, probability }) => format!(
             "{field} is {}, expected {} ({:.0} %)",
@@ -227,16 +246,28 @@ struct Scale {
 
 impl Scale {
     fn of(numbers: &[f64]) -> Scale {
-        let largest = numbers.iter().fold(0.0_f64, |largest, number| largest.max(number.abs()));
+        let largest = numbers
+            .iter()
+            .fold(0.0_f64, |largest, number| largest.max(number.abs()));
         let (unit, factor) = [(1e12, " T"), (1e9, " G"), (1e6, " M"), (1e4, " k")]
             .into_iter()
             .find(|(size, _)| largest >= *size)
-            .map_or(("", 1.0), |(size, unit)| (unit, if size == 1e4 { 1e3 } else { size }));
+            .map_or(("", 1.0), |(size, unit)| {
+                (unit, if size == 1e4 { 1e3 } else { size })
+            });
         let low = numbers.iter().copied().fold(f64::INFINITY, f64::min);
         let high = numbers.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         // Two digits of the spread, or three of the number itself where there is no spread.
-        let spread = if high > low { (high - low) / 10.0 } else { largest / 100.0 } / factor;
-        let decimals = if spread > 0.0 { (-spread.log10()).ceil().clamp(0.0, 9.0) } else { 0.0 };
+        let spread = if high > low {
+            (high - low) / 10.0
+        } else {
+            largest / 100.0
+        } / factor;
+        let decimals = if spread > 0.0 {
+            (-spread.log10()).ceil().clamp(0.0, 9.0)
+        } else {
+            0.0
+        };
         Scale {
             unit,
             factor,
@@ -246,7 +277,11 @@ impl Scale {
 
     fn show(&self, number: f64) -> String {
         let rounded = format!("{:.*}", self.decimals, number / self.factor);
-        let rounded = if rounded.trim_start_matches(['-', '0', '.']).is_empty() { "0".into() } else { rounded };
+        let rounded = if rounded.trim_start_matches(['-', '0', '.']).is_empty() {
+            "0".into()
+        } else {
+            rounded
+        };
         format!("{rounded}{}", self.unit)
     }
 }
@@ -275,7 +310,12 @@ mod tests {
     #[test]
     fn the_sentence_names_the_fields_that_matter_with_observed_against_expected() {
         let reasons = [
-            reason("cpu.mean", Observed::Number(0.98123), range(0.0212, 0.2), 0.8),
+            reason(
+                "cpu.mean",
+                Observed::Number(0.98123),
+                range(0.0212, 0.2),
+                0.8,
+            ),
             reason(
                 "channel",
                 Observed::Word("online".into()),
@@ -297,12 +337,21 @@ mod tests {
     fn numbers_share_a_unit_and_the_decimals_that_tell_them_apart() {
         let shown = |numbers: &[f64]| {
             let scale = Scale::of(numbers);
-            numbers.iter().map(|&number| scale.show(number)).collect::<Vec<_>>()
+            numbers
+                .iter()
+                .map(|&number| scale.show(number))
+                .collect::<Vec<_>>()
         };
-        assert_eq!(shown(&[24.71e9, 24.72e9, 24.80e9]), ["24.71 G", "24.72 G", "24.80 G"]);
+        assert_eq!(
+            shown(&[24.71e9, 24.72e9, 24.80e9]),
+            ["24.71 G", "24.72 G", "24.80 G"]
+        );
         assert_eq!(shown(&[0.4, -0.0001, 0.02]), ["0.40", "0", "0.02"]);
         assert_eq!(shown(&[0.0]), ["0"]);
-        assert_eq!(shown(&[67_167_289.0, 0.0, 47_754.0]), ["67 M", "0 M", "0 M"]);
+        assert_eq!(
+            shown(&[67_167_289.0, 0.0, 47_754.0]),
+            ["67 M", "0 M", "0 M"]
+        );
         assert_eq!(shown(&[123.0]), ["123"]);
     }
 }

@@ -20,7 +20,10 @@ impl Policy {
             min_deviation: 0.0,
         };
         Policy {
-            threshold: Threshold { budget: 0.5, p: 0.5 },
+            threshold: Threshold {
+                budget: 0.5,
+                p: 0.5,
+            },
             fields: vec![open; fields],
         }
     }
@@ -106,7 +109,11 @@ mod tests {
     use crate::config::TrainingData;
 
     fn rows(count: u16) -> Calibration {
-        Calibration::fit((0..count).map(f32::from).collect(), TrainingData::Clean, false)
+        Calibration::fit(
+            (0..count).map(f32::from).collect(),
+            TrainingData::Clean,
+            false,
+        )
     }
 
     #[test]

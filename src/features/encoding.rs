@@ -67,9 +67,7 @@ impl Part {
         [DAY, WEEK]
             .into_iter()
             .filter(|period| span >= 2.0 * period)
-            .flat_map(|seconds| {
-                [false, true].map(|cosine| Part::Cycle { seconds, cosine })
-            })
+            .flat_map(|seconds| [false, true].map(|cosine| Part::Cycle { seconds, cosine }))
             .collect()
     }
 }
@@ -124,6 +122,15 @@ impl Encoding {
                 };
             }
         }
+    }
+
+    /// The words of the categorical fields, in their order: what a decoder numbers cells by.
+    pub fn vocabularies(&self) -> Vec<Vec<String>> {
+        self.fields
+            .iter()
+            .filter(|field| field.kind == Kind::Categorical)
+            .map(|field| field.vocabulary.clone())
+            .collect()
     }
 
     /// Hash-ready text of everything that decides how bytes become columns.

@@ -74,7 +74,11 @@ impl StartRule {
             tracing::info!(
                 partition,
                 offset = next,
-                from = if is_committed { "the committed offset" } else { self.reason(partition, began_with) },
+                from = if is_committed {
+                    "the committed offset"
+                } else {
+                    self.reason(partition, began_with)
+                },
                 "partition starts"
             );
             Ok(Position {

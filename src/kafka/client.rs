@@ -21,16 +21,12 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 pub enum ClientError {
     #[error("librdkafka refuses the settings in [kafka]: {0}")]
     Settings(#[source] KafkaError),
-    #[error("no broker of {brokers} answers ({source}): check kafka.brokers and that the cluster is up")]
-    Unreachable {
-        brokers: String,
-        source: KafkaError,
-    },
+    #[error(
+        "no broker of {brokers} answers ({source}): check kafka.brokers and that the cluster is up"
+    )]
+    Unreachable { brokers: String, source: KafkaError },
     #[error("asking {what}: {source}")]
-    Request {
-        what: String,
-        source: KafkaError,
-    },
+    Request { what: String, source: KafkaError },
 }
 
 /// The settings for clients of one cluster.
@@ -114,7 +110,11 @@ impl Connection {
 
 impl ClientError {
     /// Tells "nobody there" from other failures of a request.
-    pub(super) fn request(connection: &Connection, what: String, source: KafkaError) -> ClientError {
+    pub(super) fn request(
+        connection: &Connection,
+        what: String,
+        source: KafkaError,
+    ) -> ClientError {
         match source.rdkafka_error_code() {
             Some(
                 RDKafkaErrorCode::BrokerTransportFailure
@@ -200,7 +200,11 @@ mod tests {
                 .iter()
                 .map(|(key, value)| ((*key).to_string(), (*value).to_string()))
                 .collect(),
-            secrets: [("sasl.password".to_string(), config::Secret::new("hush".into()))].into(),
+            secrets: [(
+                "sasl.password".to_string(),
+                config::Secret::new("hush".into()),
+            )]
+            .into(),
         })
     }
 
@@ -215,9 +219,15 @@ mod tests {
     #[test]
     fn the_assignment_strategy_is_left_alone_with_the_next_generation_protocol() {
         let next = connection(&[("group.protocol", "consumer")]);
-        assert_eq!(next.consumer("g").get("partition.assignment.strategy"), None);
+        assert_eq!(
+            next.consumer("g").get("partition.assignment.strategy"),
+            None
+        );
         assert_eq!(next.producer().get("group.protocol"), None);
         let classic = connection(&[]).consumer("g");
-        assert_eq!(classic.get("partition.assignment.strategy"), Some("cooperative-sticky"));
+        assert_eq!(
+            classic.get("partition.assignment.strategy"),
+            Some("cooperative-sticky")
+        );
     }
 }

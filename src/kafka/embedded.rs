@@ -41,7 +41,9 @@ impl EmbeddedBroker {
             }
         });
         let bootstrap = started.recv().unwrap_or_else(|_| {
-            Err(KafkaError::ClientCreation("the embedded broker's thread ended".into()))
+            Err(KafkaError::ClientCreation(
+                "the embedded broker's thread ended".into(),
+            ))
         })?;
         Ok(EmbeddedBroker {
             bootstrap,

@@ -96,7 +96,11 @@ impl Feeder {
             std::thread::sleep(Duration::from_millis(1));
         }
         let failures = &self.producer.client().context().0;
-        match failures.lock().unwrap_or_else(PoisonError::into_inner).take() {
+        match failures
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
+        {
             Some(source) => Err(ClientError::Request {
                 what: format!("to take a record for {}", self.topic),
                 source,

@@ -47,7 +47,10 @@ impl Follower {
                 payload: message.payload().unwrap_or_default().to_vec(),
                 headers: message.headers().map_or(vec![], |headers| {
                     let pair = |header: rdkafka::message::Header<'_, &[u8]>| {
-                        (header.key.to_owned(), header.value.unwrap_or_default().to_vec())
+                        (
+                            header.key.to_owned(),
+                            header.value.unwrap_or_default().to_vec(),
+                        )
                     };
                     headers.iter().map(pair).collect()
                 }),

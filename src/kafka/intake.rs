@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use rdkafka::TopicPartitionList;
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, RebalanceProtocol};
@@ -17,7 +18,6 @@ use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::statistics::Statistics;
 use rdkafka::topic_partition_list::Offset;
 use rdkafka::types::RDKafkaRespErr;
-use rdkafka::TopicPartitionList;
 
 use super::assignment::StartRule;
 use super::client::{ClientError, Connection, PATIENCE, Reporting, cluster_id};
@@ -51,7 +51,9 @@ pub enum IntakeError {
 pub enum Polled<'a> {
     Record(Received<'a>),
     /// A partition whose next offset is out of the log's range: records were lost.
-    OutOfRange { partition: i32 },
+    OutOfRange {
+        partition: i32,
+    },
     /// Nothing for the line; it may have been an event.
     Nothing,
 }
@@ -221,7 +223,8 @@ impl Intake {
     /// # Errors
     /// When no broker answers.
     pub fn watermarks(&self, partition: i32) -> Result<(i64, i64), KafkaError> {
-        self.consumer.fetch_watermarks(&self.topic, partition, PATIENCE)
+        self.consumer
+            .fetch_watermarks(&self.topic, partition, PATIENCE)
     }
 
     /// The latest known end of each partition, from librdkafka's statistics.
@@ -286,7 +289,10 @@ impl Intake {
     /// Leaves the group. Dropping a consumer can block while brokers are down, so that happens on
     /// a thread of its own which nobody waits for longer than `patience`.
     pub fn leave(self, patience: Duration) {
-        self.consumer.context().closing.store(true, Ordering::SeqCst);
+        self.consumer
+            .context()
+            .closing
+            .store(true, Ordering::SeqCst);
         let (done, wait) = std::sync::mpsc::channel();
         std::thread::spawn(move || {
             if let Err(error) = self.consumer.unassign() {
@@ -296,7 +302,9 @@ impl Intake {
             done.send(()).ok();
         });
         if wait.recv_timeout(patience).is_err() {
-            tracing::warn!("leaving the group took longer than {patience:?}; its members will be told by the session timeout");
+            tracing::warn!(
+                "leaving the group took longer than {patience:?}; its members will be told by the session timeout"
+            );
         }
     }
 }
@@ -369,7 +377,11 @@ impl GroupContext {
         self.changed.store(true, Ordering::Release);
     }
 
-    fn assigned(&self, consumer: &BaseConsumer<Self>, partitions: &[i32]) -> Result<(), KafkaError> {
+    fn assigned(
+        &self,
+        consumer: &BaseConsumer<Self>,
+        partitions: &[i32],
+    ) -> Result<(), KafkaError> {
         let known = consumer
             .fetch_metadata(Some(&self.rule.topic), PATIENCE)
             .ok()

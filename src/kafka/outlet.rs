@@ -147,7 +147,10 @@ impl Outlet {
 
     /// Why the producer can never deliver again, if so.
     pub fn fatal_error(&self) -> Option<String> {
-        self.producer.client().fatal_error().map(|(_, reason)| reason)
+        self.producer
+            .client()
+            .fatal_error()
+            .map(|(_, reason)| reason)
     }
 
     /// Drops the producer on a thread of its own, which nobody waits for longer than `patience`.
@@ -171,9 +174,9 @@ impl OutletContext {
         let outcome = match outcome {
             Ok(()) => Ok(()),
             Err(error) => Err(match error.rdkafka_error_code() {
-                Some(RDKafkaErrorCode::MessageSizeTooLarge | RDKafkaErrorCode::InvalidMessageSize) => {
-                    Refusal::TooLarge
-                }
+                Some(
+                    RDKafkaErrorCode::MessageSizeTooLarge | RDKafkaErrorCode::InvalidMessageSize,
+                ) => Refusal::TooLarge,
                 _ => Refusal::Later(error.clone()),
             }),
         };

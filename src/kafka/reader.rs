@@ -57,7 +57,11 @@ impl Reader {
     ///
     /// # Errors
     /// When no broker answers or the topic is missing.
-    pub fn open(connection: &Connection, topic: &str, bounds: Bounds) -> Result<Reader, TopicFault> {
+    pub fn open(
+        connection: &Connection,
+        topic: &str,
+        bounds: Bounds,
+    ) -> Result<Reader, TopicFault> {
         let mut config = connection.consumer("outlierd-reader");
         // A reader wants no statistics, and its group is never joined.
         config.set("statistics.interval.ms", "0");
@@ -69,9 +73,9 @@ impl Reader {
             topic: topic.to_owned(),
             spans: Vec::new(),
         };
-        let share = bounds
-            .newest
-            .map(|rows| i64::try_from(rows.div_ceil(partitions.max(1) as usize)).unwrap_or(i64::MAX));
+        let share = bounds.newest.map(|rows| {
+            i64::try_from(rows.div_ceil(partitions.max(1) as usize)).unwrap_or(i64::MAX)
+        });
         for partition in 0..partitions {
             let span = reader.span(partition, bounds, share).map_err(|source| {
                 ClientError::request(connection, format!("for the range of {topic}"), source)
@@ -87,7 +91,9 @@ impl Reader {
         bounds: Bounds,
         share: Option<i64>,
     ) -> Result<Span, rdkafka::error::KafkaError> {
-        let (low, high) = self.consumer.fetch_watermarks(&self.topic, partition, PATIENCE)?;
+        let (low, high) = self
+            .consumer
+            .fetch_watermarks(&self.topic, partition, PATIENCE)?;
         let at = |time: i64| {
             let mut asked = TopicPartitionList::new();
             asked.add_partition_offset(&self.topic, partition, Offset::Offset(time))?;

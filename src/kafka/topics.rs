@@ -41,9 +41,7 @@ pub(super) fn ask<C: ClientContext>(
 ) -> Result<i32, TopicFault> {
     let metadata = client
         .fetch_metadata(Some(topic), PATIENCE)
-        .map_err(|source| {
-            ClientError::request(connection, format!("for topic {topic}"), source)
-        })?;
+        .map_err(|source| ClientError::request(connection, format!("for topic {topic}"), source))?;
     let found = metadata.topics().iter().find(|found| found.name() == topic);
     let missing = || TopicFault::Missing {
         topic: topic.to_owned(),
@@ -62,4 +60,3 @@ pub(super) fn ask<C: ClientContext>(
         }),
     }
 }
-

@@ -35,7 +35,11 @@ impl Dealer {
     }
 
     /// Hands `work` to the thread whose turn it is, or back if that takes longer than `patience`.
-    pub(super) fn deal(&mut self, work: Work, patience: Duration) -> Result<(), SendTimeoutError<Work>> {
+    pub(super) fn deal(
+        &mut self,
+        work: Work,
+        patience: Duration,
+    ) -> Result<(), SendTimeoutError<Work>> {
         let Some(worker) = self.workers.get(self.turn) else {
             return Err(SendTimeoutError::Disconnected(work));
         };
@@ -143,7 +147,10 @@ impl Consume {
             // Transaction markers and compaction leave gaps that hold no records.
             Ok(_) => {}
             Err(error) => {
-                tracing::warn!(partition, "a gap in the offsets could not be judged: {error}");
+                tracing::warn!(
+                    partition,
+                    "a gap in the offsets could not be judged: {error}"
+                );
             }
         }
         self.push(record);
@@ -171,7 +178,9 @@ impl Consume {
         let lost = u64::try_from(to - from).unwrap_or(0);
         self.metrics.records_lost.inc_by(lost);
         tracing::error!(
-            partition, from, to,
+            partition,
+            from,
+            to,
             "records are gone from the topic before they were read: the partition halts; to go on \
              without them, stop outlierd and set the group's offset with kafka-consumer-groups.sh"
         );
@@ -188,7 +197,9 @@ impl Consume {
             Ok(())
         } else {
             let halted = halted.join(", ");
-            Err(format!("partitions halted because records were lost: {halted}"))
+            Err(format!(
+                "partitions halted because records were lost: {halted}"
+            ))
         };
         self.health.set(Condition::HaltedPartitions, state);
     }
@@ -221,8 +232,10 @@ impl Consume {
         if self.batch.is_empty() {
             self.opened = None;
         }
-        self.expected.retain(|partition, _| !partitions.contains(partition));
-        self.halted.retain(|partition| !partitions.contains(partition));
+        self.expected
+            .retain(|partition, _| !partitions.contains(partition));
+        self.halted
+            .retain(|partition| !partitions.contains(partition));
         self.metrics.rebalances.get(Rebalance::Revoked).inc();
         self.report_halted();
         self.report_assignment();

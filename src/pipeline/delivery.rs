@@ -65,7 +65,10 @@ impl Flight {
             next.insert(record.partition, record.offset + 1);
             if record.timestamp_ms >= 0 {
                 let (oldest, newest) = times.unwrap_or((i64::MAX, i64::MIN));
-                times = Some((oldest.min(record.timestamp_ms), newest.max(record.timestamp_ms)));
+                times = Some((
+                    oldest.min(record.timestamp_ms),
+                    newest.max(record.timestamp_ms),
+                ));
             }
         }
         Flight {
@@ -176,7 +179,10 @@ impl Delivery {
         };
         let (flight, topic) = (message.flight, message.outgoing.to);
         let by_reference = message.by_reference.is_none();
-        if let Some(slot) = self.messages.get_mut((number - self.first_message) as usize) {
+        if let Some(slot) = self
+            .messages
+            .get_mut((number - self.first_message) as usize)
+        {
             *slot = None;
         }
         while let Some(None) = self.messages.front() {
@@ -195,7 +201,10 @@ impl Delivery {
 
     /// Publishes by reference what does not fit. If even that does not fit, the topic is at fault.
     fn too_large(&mut self, number: u64) -> Result<(), LineError> {
-        self.metrics.publish_errors.get(PublishError::TooLarge).inc();
+        self.metrics
+            .publish_errors
+            .get(PublishError::TooLarge)
+            .inc();
         let Some(message) = self.message(number) else {
             return Ok(());
         };
@@ -214,7 +223,9 @@ impl Delivery {
     fn refuse(&mut self, number: u64, error: PublishError, reason: &str) {
         self.metrics.publish_errors.get(error).inc();
         if self.refused.is_none() {
-            tracing::warn!("a message was refused: {reason}; it is produced again until it is taken");
+            tracing::warn!(
+                "a message was refused: {reason}; it is produced again until it is taken"
+            );
         }
         self.refused = Some(reason.to_owned());
         self.again.push_back((Instant::now() + AGAIN, number));

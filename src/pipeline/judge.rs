@@ -83,11 +83,9 @@ impl Judge {
         policy: &Arc<Policy>,
         histograms: Option<ScoreHistograms>,
     ) -> Result<Judge, JudgeError> {
-        let words = model.encoding.fields.iter();
-        let words = words.map(|field| field.vocabulary.clone()).collect();
         Ok(Judge {
             decoder: Decoder::new(fields, input)?,
-            vocabularies: Vocabularies::frozen(words),
+            vocabularies: Vocabularies::frozen(model.encoding.vocabularies()),
             detector: Detector::new(Arc::clone(model), Arc::clone(policy))?,
             histograms,
             categorical: fields
@@ -104,10 +102,14 @@ impl Judge {
     /// alone, and the one that panics again becomes a dead letter.
     pub fn judge(&mut self, batch: &Batch) -> Judged {
         let everything = 0..batch.len();
-        let judged = catch_unwind(AssertUnwindSafe(|| self.judge_some(batch, everything.clone())));
+        let judged = catch_unwind(AssertUnwindSafe(|| {
+            self.judge_some(batch, everything.clone())
+        }));
         let judged = judged.unwrap_or_else(|_| {
             tracing::error!("scoring a batch panicked: judging its records one by one");
-            isolate(everything, |record| self.judge_some(batch, record..record + 1))
+            isolate(everything, |record| {
+                self.judge_some(batch, record..record + 1)
+            })
         });
         if let Some(histograms) = &mut self.histograms {
             histograms.flush();
@@ -198,13 +200,17 @@ impl Judge {
             }
             Verdict::Outlier => {
                 let record_of = &batch.records()[*record];
-                let from_payload = key.clone().and_then(|range| batch.payload(record_of)?.get(range));
+                let from_payload = key
+                    .clone()
+                    .and_then(|range| batch.payload(record_of)?.get(range));
                 judged.outliers.push(Finding {
                     record: *record,
                     scored,
                     claim: self.detector.model().calibration.claim(scored.score),
                     reasons: self.detector.reasons(row, cells),
-                    key: from_payload.or_else(|| batch.key(record_of)).map(<[u8]>::to_vec),
+                    key: from_payload
+                        .or_else(|| batch.key(record_of))
+                        .map(<[u8]>::to_vec),
                 });
             }
         }

@@ -80,8 +80,10 @@ impl Line {
             &parts.metrics,
         )?;
         let threads = config.line.threads.max(1);
-        let (to_score, from_consume): (Vec<_>, Vec<_>) = (0..threads).map(|_| bounded(WAITING)).unzip();
-        let (to_publish, from_score): (Vec<_>, Vec<_>) = (0..threads).map(|_| bounded(WAITING)).unzip();
+        let (to_score, from_consume): (Vec<_>, Vec<_>) =
+            (0..threads).map(|_| bounded(WAITING)).unzip();
+        let (to_publish, from_score): (Vec<_>, Vec<_>) =
+            (0..threads).map(|_| bounded(WAITING)).unzip();
         let dealer = Dealer::new(to_score);
         let intake = join_group(parts, &connection, &dealer)?;
         for (input, output) in from_consume.into_iter().zip(to_publish) {
@@ -184,7 +186,10 @@ fn join_group(
     Intake::join(
         connection,
         &parts.config.input,
-        offsets.iter().map(|&(partition, _, next)| (partition, next)).collect(),
+        offsets
+            .iter()
+            .map(|&(partition, _, next)| (partition, next))
+            .collect(),
         &parts.health,
         &parts.metrics,
         Box::new(let_go),

@@ -107,7 +107,10 @@ impl Messages {
         let id = self.id(record);
         let episode_key = finding.key.as_deref().unwrap_or_default();
         let episode = self.episodes.assign(episode_key, &id, record.timestamp_ms);
-        let key = finding.key.as_deref().map(|key| self.redaction.episode_key(key));
+        let key = finding
+            .key
+            .as_deref()
+            .map(|key| self.redaction.episode_key(key));
         let mut reasons = finding.reasons.clone();
         reasons.truncate(REASONS);
         reasons.retain(|reason| reason.share >= LEAST_SHARE);
@@ -158,9 +161,17 @@ impl Messages {
             ("outlierd.id", self.id(record).into_bytes()),
             ("outlierd.class", dead.class.as_str().into()),
             ("outlierd.topic", self.origin.topic.clone().into_bytes()),
-            ("outlierd.partition", record.partition.to_string().into_bytes()),
+            (
+                "outlierd.partition",
+                record.partition.to_string().into_bytes(),
+            ),
             ("outlierd.offset", record.offset.to_string().into_bytes()),
-            ("outlierd.timestamp", rfc3339(record.timestamp_ms).unwrap_or_default().into_bytes()),
+            (
+                "outlierd.timestamp",
+                rfc3339(record.timestamp_ms)
+                    .unwrap_or_default()
+                    .into_bytes(),
+            ),
             ("outlierd.error", dead.error.clone().into_bytes()),
         ];
         let key = batch.key(record).map(|key| self.redaction.kafka_key(key));

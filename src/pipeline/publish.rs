@@ -11,9 +11,9 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, never, select, tick};
 
+use super::delivery::{Delivery, Flight};
 use super::line::LineError;
 use super::message::Messages;
-use super::delivery::{Delivery, Flight};
 use super::report::Reporter;
 use super::score::{Control, Result as Work};
 use super::{Batch, Judged};
@@ -83,7 +83,10 @@ impl Publish {
                 judged,
                 took,
             } => {
-                self.metrics.stage_seconds.get(Stage::Score).observe(took.as_secs_f64());
+                self.metrics
+                    .stage_seconds
+                    .get(Stage::Score)
+                    .observe(took.as_secs_f64());
                 self.send_off(batch, judged)?;
             }
             Work::Control(Control::Assigned(positions)) => {
@@ -170,7 +173,10 @@ impl Publish {
         }
         let began = Instant::now();
         let outcome = self.intake.commit(&moved);
-        self.metrics.stage_seconds.get(Stage::Commit).observe(began.elapsed().as_secs_f64());
+        self.metrics
+            .stage_seconds
+            .get(Stage::Commit)
+            .observe(began.elapsed().as_secs_f64());
         match outcome {
             Ok(_) => {
                 self.metrics.commits.get(CommitResult::Ok).inc();
@@ -182,7 +188,10 @@ impl Publish {
             }
             Err(error) => {
                 self.metrics.commits.get(CommitResult::Failed).inc();
-                tracing::warn!("committing offsets: {error}; again in {:?}", self.commit_interval);
+                tracing::warn!(
+                    "committing offsets: {error}; again in {:?}",
+                    self.commit_interval
+                );
             }
         }
     }
@@ -190,6 +199,7 @@ impl Publish {
     fn report(&mut self) {
         let state = self.delivery.state(Instant::now());
         self.health.set(Condition::Output, state);
-        self.reporter.tick(&self.intake.ends(), &self.positions, &self.delivery);
+        self.reporter
+            .tick(&self.intake.ends(), &self.positions, &self.delivery);
     }
 }

@@ -6,6 +6,7 @@ use sha2::Sha256;
 
 use crate::config::{self, Copied};
 use crate::detect::{Expected, Observed, Reason, hex};
+use crate::record::split_path;
 
 /// The name of the Kafka key in `output.redact`.
 const KAFKA_KEY: &str = "$key";
@@ -26,7 +27,11 @@ pub struct Redaction {
 }
 
 impl Redaction {
-    pub fn new(output: &config::Output, input: &config::Input, fields: &[config::Field]) -> Redaction {
+    pub fn new(
+        output: &config::Output,
+        input: &config::Input,
+        fields: &[config::Field],
+    ) -> Redaction {
         let redacts = |path: &str| output.redact.iter().any(|redacted| covers(redacted, path));
         Redaction {
             copied: output.record,
@@ -60,7 +65,13 @@ impl Redaction {
                 let mut copy = serde_json::Map::new();
                 for path in &self.fields {
                     let value = look_up(&record, path).cloned();
-                    let value = value.map(|value| if self.hides(path) { self.hash_value(&value) } else { value });
+                    let value = value.map(|value| {
+                        if self.hides(path) {
+                            self.hash_value(&value)
+                        } else {
+                            value
+                        }
+                    });
                     copy.insert(path.clone(), value.unwrap_or(Value::Null));
                 }
                 serde_json::to_vec(&copy).ok()
@@ -88,7 +99,10 @@ impl Redaction {
 
     /// Hides what reasons say of redacted fields.
     pub fn reasons(&self, reasons: &mut [Reason]) {
-        for reason in reasons.iter_mut().filter(|reason| self.hides(&reason.field)) {
+        for reason in reasons
+            .iter_mut()
+            .filter(|reason| self.hides(&reason.field))
+        {
             let text = format!("{:?}", reason.observed);
             reason.observed = Observed::Word(self.hash(text.as_bytes()));
             reason.expected = Expected::Withheld;
@@ -103,6 +117,10 @@ impl Redaction {
         // A key may itself hold dots: it is tried whole at every level.
         if let Value::Object(object) = record {
             if let Some(value) = object.get_mut(path) {
+                *value = self.hash_value(value);
+            } else if let [part] = split_path(path).as_slice()
+                && let Some(value) = object.get_mut(part)
+            {
                 *value = self.hash_value(value);
             }
             for (at, _) in path.match_indices('.') {
@@ -143,10 +161,12 @@ fn covers(redacted: &str, path: &str) -> bool {
 }
 
 fn look_up<'a>(record: &'a Value, path: &str) -> Option<&'a Value> {
-    path.split('.').try_fold(record, |value, part| match value {
-        Value::Array(items) => items.get(part.parse::<usize>().ok()?),
-        other => other.get(part),
-    })
+    split_path(path)
+        .into_iter()
+        .try_fold(record, |value, part| match value {
+            Value::Array(items) => items.get(part.parse::<usize>().ok()?),
+            other => other.get(&part),
+        })
 }
 
 #[cfg(test)]
@@ -168,17 +188,30 @@ mod tests {
     #[test]
     fn a_redacted_value_is_a_stable_hash_and_never_the_value() {
         let full = redaction(Copied::Full, &["card.number"], &[]);
-        let shown = full.record(br#"{"card":{"number":"4111111111111111","kind":"x"}}"#).unwrap();
+        let shown = full
+            .record(br#"{"card":{"number":"4111111111111111","kind":"x"}}"#)
+            .unwrap();
         let shown = String::from_utf8(shown).unwrap();
-        assert!(!shown.contains("4111") && shown.contains("redacted:"), "{shown}");
-        assert_eq!(full.hash(b"4111111111111111"), full.hash(b"4111111111111111"));
-        assert_ne!(full.hash(b"4111111111111111"), full.hash(b"4111111111111112"));
+        assert!(
+            !shown.contains("4111") && shown.contains("redacted:"),
+            "{shown}"
+        );
+        assert_eq!(
+            full.hash(b"4111111111111111"),
+            full.hash(b"4111111111111111")
+        );
+        assert_ne!(
+            full.hash(b"4111111111111111"),
+            full.hash(b"4111111111111112")
+        );
     }
 
     #[test]
     fn redacting_an_object_hides_all_within_and_a_number_is_hidden_like_a_string() {
         let full = redaction(Copied::Full, &["card"], &[]);
-        let shown = full.record(br#"{"card":{"number":4111111111111111}}"#).unwrap();
+        let shown = full
+            .record(br#"{"card":{"number":4111111111111111}}"#)
+            .unwrap();
         assert!(!String::from_utf8(shown).unwrap().contains("4111"));
         assert!(full.hides("card.number") && !full.hides("cards"));
     }
@@ -186,7 +219,9 @@ mod tests {
     #[test]
     fn fields_alone_are_copied_by_path() {
         let fields = redaction(Copied::Fields, &["b"], &["a.x", "b", "c"]);
-        let shown = fields.record(br#"{"a":{"x":1,"y":2},"b":"secret","d":3}"#).unwrap();
+        let shown = fields
+            .record(br#"{"a":{"x":1,"y":2},"b":"secret","d":3}"#)
+            .unwrap();
         let shown: Value = serde_json::from_slice(&shown).unwrap();
         assert_eq!(shown["a.x"], 1);
         assert_eq!(shown["c"], Value::Null);
@@ -196,7 +231,13 @@ mod tests {
 
     #[test]
     fn the_key_is_hidden_when_asked_for() {
-        assert_eq!(redaction(Copied::None, &[], &[]).kafka_key(b"4111"), b"4111");
-        assert_ne!(redaction(Copied::None, &["$key"], &[]).kafka_key(b"4111"), b"4111");
+        assert_eq!(
+            redaction(Copied::None, &[], &[]).kafka_key(b"4111"),
+            b"4111"
+        );
+        assert_ne!(
+            redaction(Copied::None, &["$key"], &[]).kafka_key(b"4111"),
+            b"4111"
+        );
     }
 }

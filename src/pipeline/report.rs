@@ -44,7 +44,10 @@ impl Reporter {
     /// Counts a batch that has landed.
     pub(super) fn landed(&mut self, flight: &Flight) {
         let (metrics, judged) = (&self.metrics, &flight.judged);
-        let (outliers, dead) = (judged.outliers.len() as u64, judged.dead_letters.len() as u64);
+        let (outliers, dead) = (
+            judged.outliers.len() as u64,
+            judged.dead_letters.len() as u64,
+        );
         for (disposition, count) in [
             (Disposition::Normal, judged.normal),
             (Disposition::Outlier, outliers),
@@ -53,8 +56,14 @@ impl Reporter {
         ] {
             metrics.records.get(disposition).inc_by(count);
         }
-        metrics.skipped.get(SkipReason::Filtered).inc_by(judged.filtered);
-        metrics.skipped.get(SkipReason::Tombstone).inc_by(judged.tombstones);
+        metrics
+            .skipped
+            .get(SkipReason::Filtered)
+            .inc_by(judged.filtered);
+        metrics
+            .skipped
+            .get(SkipReason::Tombstone)
+            .inc_by(judged.tombstones);
         metrics.muted.inc_by(judged.muted);
         for letter in &judged.dead_letters {
             metrics.dead_letters.get(letter.class).inc();
@@ -101,7 +110,9 @@ impl Reporter {
         let sum = |of: fn(&(Instant, u64, u64)) -> u64| self.minutes.iter().map(of).sum::<u64>();
         let scored = sum(|minute| minute.1);
         if scored > 0 {
-            self.metrics.flag_rate.set(sum(|minute| minute.2) as f64 / scored as f64);
+            self.metrics
+                .flag_rate
+                .set(sum(|minute| minute.2) as f64 / scored as f64);
         }
     }
 

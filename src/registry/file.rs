@@ -69,7 +69,10 @@ pub fn save(model: &Model, path: &Path) -> Result<Stored, ModelError> {
         path: path.to_owned(),
         what,
     })?;
-    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+    if let Some(folder) = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+    {
         fs::create_dir_all(folder).map_err(io)?;
     }
     let aside = path.with_extension(format!("{}.tmp", std::process::id()));
@@ -113,7 +116,10 @@ type Tensors = Vec<(String, Vec<usize>, Vec<u8>)>;
 fn tensors(model: &Model) -> Tensors {
     let mut tensors: Tensors = Vec::new();
     let mut add = |name: String, shape: Vec<usize>, values: &[f32]| {
-        let bytes = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+        let bytes = values
+            .iter()
+            .flat_map(|value| value.to_le_bytes())
+            .collect();
         tensors.push((name, shape, bytes));
     };
     for (index, fitted) in model.members.iter().enumerate() {
@@ -121,7 +127,11 @@ fn tensors(model: &Model) -> Tensors {
             add(format!("member.{index}.{name}"), shape.to_vec(), values);
         }
         let medians = &fitted.head_medians;
-        add(format!("member.{index}.head_medians"), vec![medians.len()], medians);
+        add(
+            format!("member.{index}.head_medians"),
+            vec![medians.len()],
+            medians,
+        );
     }
     let scores = model.calibration.scores();
     add("calibration.scores".into(), vec![scores.len()], scores);
@@ -141,8 +151,13 @@ fn hash<'a>(tensors: impl Iterator<Item = (&'a str, &'a [u8])>) -> String {
 
 fn to_bytes(model: &Model) -> Result<Vec<u8>, String> {
     let tensors = tensors(model);
-    let sha256 = hash(tensors.iter().map(|(name, _, bytes)| (name.as_str(), bytes.as_slice())));
-    let manifest = serde_json::to_string(&Manifest::of(model, sha256)).map_err(|e| e.to_string())?;
+    let sha256 = hash(
+        tensors
+            .iter()
+            .map(|(name, _, bytes)| (name.as_str(), bytes.as_slice())),
+    );
+    let manifest =
+        serde_json::to_string(&Manifest::of(model, sha256)).map_err(|e| e.to_string())?;
     let views = tensors
         .iter()
         .map(|(name, shape, bytes)| {
@@ -166,7 +181,9 @@ fn from_bytes(bytes: &[u8], path: &Path) -> Result<Stored, ModelError> {
         .metadata()
         .as_ref()
         .and_then(|metadata| metadata.get(KEY))
-        .ok_or_else(|| corrupt("it has no outlierd manifest: is it another program's file?".into()))?;
+        .ok_or_else(|| {
+            corrupt("it has no outlierd manifest: is it another program's file?".into())
+        })?;
     let format: serde_json::Value =
         serde_json::from_str(text).map_err(|e| corrupt(format!("its manifest: {e}")))?;
     match format.get("format").and_then(serde_json::Value::as_u64) {
@@ -198,7 +215,9 @@ fn check_header(bytes: &[u8]) -> Result<(), String> {
     };
     let length = u64::from_le_bytes(*length);
     if length > MAX_HEADER {
-        return Err(format!("its header claims {length} bytes, and {MAX_HEADER} is the limit"));
+        return Err(format!(
+            "its header claims {length} bytes, and {MAX_HEADER} is the limit"
+        ));
     }
     if length + 8 > bytes.len() as u64 {
         return Err("it ends within its header: it was cut short".into());
@@ -231,7 +250,9 @@ fn assemble(manifest: &Manifest, tensors: &SafeTensors<'_>) -> Result<Model, Str
         let (_, head_medians) = read(&format!("member.{index}.head_medians"))
             .filter(|(_, medians)| medians.len() == manifest.shape.heads.len())
             .ok_or("the medians of its heads are missing")?;
-        let finite = [stated.center, stated.spread].into_iter().chain(head_medians.iter().copied());
+        let finite = [stated.center, stated.spread]
+            .into_iter()
+            .chain(head_medians.iter().copied());
         if !finite.into_iter().all(f32::is_finite) || stated.spread <= 0.0 {
             return Err("its standardisation is not finite".into());
         }
@@ -246,9 +267,12 @@ fn assemble(manifest: &Manifest, tensors: &SafeTensors<'_>) -> Result<Model, Str
         return Err("it has no network".into());
     }
     let (_, scores) = read("calibration.scores").ok_or("its calibration scores are missing")?;
-    let calibration =
-        Calibration::from_parts(scores, manifest.calibration.tail, manifest.calibration.cross_fitted)
-            .ok_or("its calibration scores are not finite and ascending")?;
+    let calibration = Calibration::from_parts(
+        scores,
+        manifest.calibration.tail,
+        manifest.calibration.cross_fitted,
+    )
+    .ok_or("its calibration scores are not finite and ascending")?;
     Ok(Model {
         encoding: manifest.encoding.clone(),
         shape: manifest.shape.clone(),
@@ -262,7 +286,10 @@ fn assemble(manifest: &Manifest, tensors: &SafeTensors<'_>) -> Result<Model, Str
 
 fn floats(bytes: &[u8]) -> Vec<f32> {
     let (chunks, _) = bytes.as_chunks::<4>();
-    chunks.iter().map(|chunk| f32::from_le_bytes(*chunk)).collect()
+    chunks
+        .iter()
+        .map(|chunk| f32::from_le_bytes(*chunk))
+        .collect()
 }
 
 /// The model must give its golden rows the scores that its maker saw.
@@ -273,8 +300,7 @@ fn check_golden_rows(model: &Model, golden: &[Golden]) -> Result<(), String> {
     }
     let cells: Vec<f64> = golden.iter().flat_map(Golden::row).collect();
     let policy = Arc::new(Policy::open(fields));
-    let mut detector =
-        Detector::new(Arc::new(model.clone()), policy).map_err(|e| e.to_string())?;
+    let mut detector = Detector::new(Arc::new(model.clone()), policy).map_err(|e| e.to_string())?;
     let scores = detector.score(&cells).map_err(|e| e.to_string())?;
     for (index, (row, scored)) in golden.iter().zip(scores).enumerate() {
         let off = (scored.score - row.score).abs();

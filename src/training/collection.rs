@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::config;
+use crate::config::{self, Kind};
 use crate::features::{FieldSpec, Table};
 use crate::metrics::DeadLetterClass;
 use crate::record::{Decoder, PathError, Vocabularies};
@@ -62,14 +62,22 @@ impl Collection {
     /// Takes one record in. `time_ms`: epoch milliseconds, below 0 if it has none; the field of
     /// `input.time` comes before it.
     pub fn add(&mut self, payload: &[u8], time_ms: i64) {
-        match self.decoder.decode(payload, &mut self.vocabularies, &mut self.cells) {
+        match self
+            .decoder
+            .decode(payload, &mut self.vocabularies, &mut self.cells)
+        {
             Ok(decoded) if decoded.filtered => self.filtered += 1,
             Ok(decoded) => {
-                let kafka_time = if time_ms < 0 { f64::NAN } else { time_ms as f64 / 1000.0 };
+                let kafka_time = if time_ms < 0 {
+                    f64::NAN
+                } else {
+                    time_ms as f64 / 1000.0
+                };
                 self.keep(decoded.time.unwrap_or(kafka_time));
             }
             Err(rejection) => {
-                self.first_error.get_or_insert_with(|| rejection.to_string());
+                self.first_error
+                    .get_or_insert_with(|| rejection.to_string());
                 *self.rejected.entry(rejection.class).or_default() += 1;
             }
         }
@@ -112,21 +120,32 @@ impl Collection {
 
     /// The fields with the words seen in them, the rows in the order of time, and their times.
     pub(super) fn into_rows(self) -> (Vec<FieldSpec>, Table, Vec<f64>) {
+        let mut categorical = 0..;
+        let mut words = |kind| match kind {
+            // Vocabularies are counted over the categorical fields alone.
+            Kind::Categorical => categorical
+                .next()
+                .map(|index| self.vocabularies.words(index)),
+            _ => None,
+        };
         let specs = self
             .fields
             .iter()
-            .enumerate()
-            .map(|(index, field)| FieldSpec {
+            .map(|field| FieldSpec {
                 path: field.path.clone(),
                 kind: field.kind,
-                words: self.vocabularies.words(index).to_vec(),
+                words: words(field.kind).unwrap_or_default().to_vec(),
                 least_deviation: field.min_deviation,
             })
             .collect();
         // Rows overwritten in turn: the oldest one stands where the next would go. A stable sort
         // keeps the order in which rows without a time came.
         let rows = self.table.rows();
-        let oldest = if self.overwritten() > 0 { self.added % rows } else { 0 };
+        let oldest = if self.overwritten() > 0 {
+            self.added % rows
+        } else {
+            0
+        };
         let mut order: Vec<usize> = (0..rows).map(|row| (row + oldest) % rows).collect();
         if !self.times.iter().any(|time| time.is_nan()) {
             order.sort_by(|&a, &b| self.times[a].total_cmp(&self.times[b]));

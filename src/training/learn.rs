@@ -66,7 +66,9 @@ pub fn learn(
     progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
 ) -> Result<Model, TrainingError> {
     let rejected = collection.rejected().values().sum();
-    let first = collection.first_error().map(|error| format!(", the first: {error}"));
+    let first = collection
+        .first_error()
+        .map(|error| format!(", the first: {error}"));
     let (specs, table, times) = collection.into_rows();
     if table.rows() < LEAST_ROWS {
         return Err(TrainingError::TooFewRows {
@@ -156,8 +158,12 @@ impl Encoded {
             ..*self
         };
         for row in at {
-            selected.values.extend_from_slice(&self.values[row * self.width..][..self.width]);
-            selected.present.extend_from_slice(&self.present[row * self.heads..][..self.heads]);
+            selected
+                .values
+                .extend_from_slice(&self.values[row * self.width..][..self.width]);
+            selected
+                .present
+                .extend_from_slice(&self.present[row * self.heads..][..self.heads]);
             selected.count += 1;
         }
         selected
@@ -197,7 +203,9 @@ impl<'a> Trainer<'a> {
         };
         let an_ensemble = |&rows: &usize| {
             let members = settings.floors.iter().enumerate();
-            members.map(|(index, &floor)| trainer.recipe(rows, floor, index).steps).sum::<usize>()
+            members
+                .map(|(index, &floor)| trainer.recipe(rows, floor, index).steps)
+                .sum::<usize>()
                 + trainer.cleaning(rows).map_or(0, |recipe| recipe.steps)
         };
         trainer.steps = fits.iter().map(an_ensemble).sum();
@@ -219,7 +227,9 @@ impl<'a> Trainer<'a> {
     fn cleaning(&self, rows: usize) -> Option<Recipe> {
         (self.settings.data == TrainingData::Unlabelled).then(|| {
             let mut recipe = self.recipe(rows, 1.0, usize::MAX);
-            recipe.steps = (100 * rows / recipe.batch).clamp(300, 1000).min(self.settings.max_steps);
+            recipe.steps = (100 * rows / recipe.batch)
+                .clamp(300, 1000)
+                .min(self.settings.max_steps);
             recipe
         })
     }
@@ -272,7 +282,9 @@ fn ordinary_rows(
     let sorted = sorted(&oddness);
     let (median, upper) = (quantile(&sorted, 0.5), quantile(&sorted, 0.9));
     let limit = (median + 2.0 * (upper - median)).max(upper);
-    Ok((0..rows.count).filter(|&row| oddness[row] <= limit).collect())
+    Ok((0..rows.count)
+        .filter(|&row| oddness[row] <= limit)
+        .collect())
 }
 
 /// What the networks say of rows that they were not fitted on.
@@ -304,7 +316,11 @@ impl Terms {
             let heads = heads.map(|index| head(index).map(|at| scores.head_nll[at]).collect());
             terms.heads.push(heads.collect());
             let mean = |of: &[f32]| {
-                of[..rows.count].iter().map(|&term| f64::from(term)).sum::<f64>() / members.len() as f64
+                of[..rows.count]
+                    .iter()
+                    .map(|&term| f64::from(term))
+                    .sum::<f64>()
+                    / members.len() as f64
             };
             terms.nll += mean(&scores.nll);
             terms.kl += mean(&scores.kl);
@@ -321,7 +337,12 @@ impl Terms {
         for (all, more) in self.oddness.iter_mut().zip(other.oddness) {
             all.extend(more);
         }
-        for (all, more) in self.heads.iter_mut().flatten().zip(other.heads.into_iter().flatten()) {
+        for (all, more) in self
+            .heads
+            .iter_mut()
+            .flatten()
+            .zip(other.heads.into_iter().flatten())
+        {
             all.extend(more);
         }
         self.rows += other.rows;
@@ -434,5 +455,8 @@ fn sorted(values: &[f32]) -> Vec<f32> {
 /// Nearest rank.
 fn quantile(sorted: &[f32], share: f64) -> f32 {
     let last = sorted.len().saturating_sub(1) as f64;
-    sorted.get((share * last).round() as usize).copied().unwrap_or(0.0)
+    sorted
+        .get((share * last).round() as usize)
+        .copied()
+        .unwrap_or(0.0)
 }

@@ -286,3 +286,29 @@ fn words_with_line_breaks_stay_inside_their_comment() {
     assert_eq!(table["input"]["topic"].as_str(), Some("in"));
     assert_eq!(table["fields"].as_array().unwrap().len(), 2);
 }
+
+#[test]
+fn the_configuration_is_accepted_as_it_stands() {
+    let mut rows: Vec<Value> = (0..600).map(transaction).collect();
+    rows.extend((0..300).map(|i| json!({"a b.c\"d'`": "x\\y\"", "m": i, "hello": [1]})));
+    let report = survey(rows);
+    let text = report.to_toml("localhost:9092", "payments");
+    let config = crate::config::Config::parse(&text, []).expect("it is accepted");
+    crate::record::Decoder::new(&config.fields, &config.input).unwrap();
+    let rows = (0..900).map(|i| match i % 3 {
+        0 => transaction(i),
+        _ => json!({"a b.c\"d'`": "x\\y\"", "m": noise(i), "k'": "\"'", "n.n": noise(i + 3)}),
+    });
+    let report = survey(rows);
+    let text = report.to_toml("localhost:9092", "payments");
+    let config = crate::config::Config::parse(&text, []).expect("it is accepted");
+    let mut decoder = crate::record::Decoder::new(&config.fields, &config.input).unwrap();
+    let row = json!({"a b.c\"d'`": "x\\y\"", "m": 0.5, "k'": "\"'", "n.n": 0.25}).to_string();
+    let mut cells = vec![0.0; config.fields.len()];
+    let mut words = crate::record::Vocabularies::learning(9);
+    let decoded = decoder
+        .decode(row.as_bytes(), &mut words, &mut cells)
+        .unwrap();
+    assert!(!decoded.filtered);
+    assert_eq!(cells, [0.5, 0.25]);
+}
