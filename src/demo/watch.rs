@@ -132,10 +132,9 @@ fn dead_letter(headers: &[(String, Vec<u8>)]) -> String {
         })
     };
     format!(
-        "   dead letter: partition {} offset {}, {}: {}",
+        "   dead letter: partition {} offset {}: {}",
         header("outlierd.partition"),
         header("outlierd.offset"),
-        header("outlierd.class"),
         header("outlierd.error")
     )
 }
