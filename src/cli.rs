@@ -94,7 +94,7 @@ pub struct ConfigFile {
     /// The configuration file
     #[arg(
         long = "config",
-        short,
+        short = 'c',
         default_value = "outlierd.toml",
         value_name = "FILE"
     )]
