@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rdkafka::TopicPartitionList;
 use rdkafka::client::ClientContext;
@@ -50,10 +50,8 @@ pub enum IntakeError {
 /// What one poll brought.
 pub enum Polled<'a> {
     Record(Received<'a>),
-    /// A partition whose next offset is out of the log's range: records were lost.
-    OutOfRange {
-        partition: i32,
-    },
+    /// The next offset of some partition is out of its log's range; the error does not say which.
+    OutOfRange,
     /// Nothing for the line; it may have been an event.
     Nothing,
 }
@@ -162,7 +160,7 @@ impl Intake {
             None => Ok(Polled::Nothing),
             Some(Ok(message)) => Ok(Polled::Record(Received(message))),
             Some(Err(source)) => match source.rdkafka_error_code() {
-                Some(E::AutoOffsetReset | E::OffsetOutOfRange) => Ok(self.out_of_range()),
+                Some(E::AutoOffsetReset | E::OffsetOutOfRange) => Ok(Polled::OutOfRange),
                 Some(E::Fatal | E::GroupAuthorizationFailed | E::TopicAuthorizationFailed) => {
                     Err(self.stop_for(source))
                 }
@@ -184,25 +182,6 @@ impl Intake {
             group: self.group.clone(),
             source,
         }
-    }
-
-    /// The error names no partition: it is the one whose position lies outside its watermarks.
-    fn out_of_range(&self) -> Polled<'static> {
-        let Ok(positions) = self.consumer.position() else {
-            return Polled::Nothing;
-        };
-        for element in positions.elements_for_topic(&self.topic) {
-            let partition = element.partition();
-            let Ok((low, high)) = self.watermarks(partition) else {
-                continue;
-            };
-            if let Offset::Offset(at) = element.offset()
-                && !(low..=high).contains(&at)
-            {
-                return Polled::OutOfRange { partition };
-            }
-        }
-        Polled::Nothing
     }
 
     /// Whether [`Intake::changes`] has something to tell. Costs one load, so that it can be asked
@@ -393,7 +372,11 @@ impl GroupContext {
                 Ok(positions) => break positions,
                 Err(_) if self.closing.load(Ordering::SeqCst) => return Ok(()),
                 // Starting without knowing where would skip or repeat: ask until told.
-                Err(error) => tracing::warn!("asking for committed offsets: {error}; again"),
+                Err(error) => {
+                    // Waiting for a broker is not a hang.
+                    self.reporting.health.beat(Instant::now());
+                    tracing::warn!("asking for committed offsets: {error}; again");
+                }
             }
         };
         let mut starts = TopicPartitionList::new();

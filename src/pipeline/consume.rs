@@ -13,7 +13,7 @@ use super::score::{Control, Work};
 use crate::config;
 use crate::health::{Condition, Health};
 use crate::kafka::{Change, Intake, Polled, Position, Received};
-use crate::metrics::{Metrics, Rebalance};
+use crate::metrics::{Metrics, Queue, Rebalance};
 
 /// How long a full line may hold the thread back before it pauses the partitions and goes on
 /// serving the client, which would else be thrown out of its group.
@@ -78,11 +78,11 @@ impl Consume {
         while !self.stop.load(Ordering::Relaxed) {
             self.health.beat(Instant::now());
             let polled = intake.poll(self.patience())?;
-            // What changed within the poll comes before its record.
-            if intake.has_changes() {
-                self.apply_changes(intake)?;
-            }
+            // What changed within the poll comes before its record; and that record is taken in
+            // before anything is dealt, since dealing may poll for the next one.
+            let assigned = self.absorb_changes(intake, None);
             self.take(intake, &polled);
+            self.deal_assigned(intake, assigned)?;
             if self.is_due() {
                 self.hand_on(intake)?;
             }
@@ -122,13 +122,7 @@ impl Consume {
                     None => {} // No longer ours.
                 }
             }
-            Polled::OutOfRange { partition } => {
-                if let Some(&expected) = self.expected.get(partition) {
-                    let low = intake.watermarks(*partition);
-                    let low = low.map_or(expected, |(low, _)| low);
-                    self.lost(intake, *partition, expected, low);
-                }
-            }
+            Polled::OutOfRange => self.find_out_of_range(intake),
             Polled::Nothing => {}
         }
     }
@@ -157,6 +151,18 @@ impl Consume {
         self.expected.insert(partition, offset + 1);
     }
 
+    /// Some partition's next offset is no longer, or not any more, in its log.
+    fn find_out_of_range(&mut self, intake: &Intake) {
+        for (partition, expected) in self.expected.clone() {
+            match intake.watermarks(partition) {
+                Ok((low, _)) if expected < low => self.lost(intake, partition, expected, low),
+                Ok((_, high)) if expected > high => self.lost(intake, partition, expected, high),
+                Ok(_) => {}
+                Err(error) => tracing::warn!(partition, "asking for the ends of the log: {error}"),
+            }
+        }
+    }
+
     fn push(&mut self, record: &Received<'_>) {
         if self.opened.is_none() {
             self.opened = Some(Instant::now());
@@ -170,7 +176,8 @@ impl Consume {
         );
     }
 
-    /// Retention was faster than we: the partition halts, and says what is gone.
+    /// Retention was faster than we (`from` before `to`), or the log was cut short or made anew
+    /// (`from` after `to`): the partition halts, and says what is gone.
     fn lost(&mut self, intake: &Intake, partition: i32, from: i64, to: i64) {
         if !self.halted.insert(partition) {
             return;
@@ -181,8 +188,9 @@ impl Consume {
             partition,
             from,
             to,
-            "records are gone from the topic before they were read: the partition halts; to go on \
-             without them, stop outlierd and set the group's offset with kafka-consumer-groups.sh"
+            "the next offset is not in the log any more, records were lost or the topic was made \
+             anew: the partition halts; to go on, stop outlierd and set the group's offset with \
+             kafka-consumer-groups.sh"
         );
         self.report_halted();
         if let Err(error) = intake.halt(partition) {
@@ -204,18 +212,47 @@ impl Consume {
         self.health.set(Condition::HaltedPartitions, state);
     }
 
-    /// What the rebalance callback has recorded, in its order.
-    fn apply_changes(&mut self, intake: &Intake) -> Result<(), LineError> {
+    /// Applies what the rebalance callback has recorded, in its order. Returns the positions of
+    /// new partitions, which the publish thread must hear of before their first batch. `in_hand` is
+    /// a batch that waits to be dealt.
+    fn absorb_changes(
+        &mut self,
+        intake: &Intake,
+        mut in_hand: Option<&mut Batch>,
+    ) -> Vec<Position> {
+        let mut positions = Vec::new();
+        if !intake.has_changes() {
+            return positions;
+        }
         for change in intake.changes() {
             match change {
-                Change::Assigned(positions) => {
-                    self.assigned(&positions);
-                    self.deal(intake, Work::Control(Control::Assigned(positions)))?;
+                Change::Assigned(new) => {
+                    self.assigned(&new);
+                    positions.extend(new);
                 }
-                Change::Revoked(partitions) => self.revoked(&partitions),
+                // The callback has waited for the line to let go of what it held; what has not
+                // been dealt yet is dropped here.
+                Change::Revoked(partitions) => {
+                    positions.retain(|position| !partitions.contains(&position.partition));
+                    if let Some(batch) = &mut in_hand {
+                        batch.forget(&partitions);
+                    }
+                    self.revoked(&partitions);
+                }
             }
         }
-        Ok(())
+        positions
+    }
+
+    fn deal_assigned(
+        &mut self,
+        intake: &Intake,
+        positions: Vec<Position>,
+    ) -> Result<(), LineError> {
+        if positions.is_empty() {
+            return Ok(());
+        }
+        self.deal(intake, Work::Control(Control::Assigned(positions)))
     }
 
     fn assigned(&mut self, positions: &[Position]) {
@@ -226,7 +263,6 @@ impl Consume {
         self.report_assignment();
     }
 
-    /// The callback has already waited for the line to let go of what it held of them.
     fn revoked(&mut self, partitions: &[i32]) {
         self.batch.forget(partitions);
         if self.batch.is_empty() {
@@ -275,21 +311,11 @@ impl Consume {
             self.pause(intake);
             patience = IDLE;
             let polled = intake.poll(Duration::ZERO)?;
-            for change in intake.changes() {
-                match change {
-                    Change::Assigned(positions) => {
-                        self.assigned(&positions);
-                        assigned_meanwhile.push(positions);
-                    }
-                    Change::Revoked(partitions) => {
-                        // What is in hand was not let go of by the line: it is dropped here.
-                        if let Work::Batch(batch) = &mut work {
-                            batch.forget(&partitions);
-                        }
-                        self.revoked(&partitions);
-                    }
-                }
-            }
+            let in_hand = match &mut work {
+                Work::Batch(batch) => Some(batch),
+                Work::Control(_) => None,
+            };
+            assigned_meanwhile.extend(self.absorb_changes(intake, in_hand));
             // A record that was fetched before the pause waits in the next batch.
             self.take(intake, &polled);
         }
@@ -299,10 +325,17 @@ impl Consume {
                 tracing::warn!("resuming: {error}");
             }
         }
-        for positions in assigned_meanwhile {
-            self.deal(intake, Work::Control(Control::Assigned(positions)))?;
-        }
-        Ok(())
+        self.report_queue();
+        self.deal_assigned(intake, assigned_meanwhile)
+    }
+
+    fn report_queue(&self) {
+        let dealer = self.dealer.lock().unwrap_or_else(PoisonError::into_inner);
+        let waiting: usize = dealer.workers.iter().map(Sender::len).sum();
+        self.metrics
+            .queue_depth
+            .get(Queue::Score)
+            .set(waiting as i64);
     }
 
     /// Pauses everything, newly assigned partitions too.

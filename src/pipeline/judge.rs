@@ -3,6 +3,7 @@
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use super::Batch;
 use crate::config;
@@ -47,6 +48,8 @@ pub struct Judged {
     pub tombstones: u64,
     pub outliers: Vec<Finding>,
     pub dead_letters: Vec<DeadLetter>,
+    /// How long it took from bytes to cells.
+    pub decoding: Duration,
     /// Missing cells, one count a field.
     pub missing: Vec<u64>,
     /// Categories that the model was not trained on, one count a field.
@@ -123,7 +126,9 @@ impl Judge {
             unknown_categories: vec![0; self.fields],
             ..Judged::default()
         };
+        let began = Instant::now();
         self.decode(batch, records, &mut judged);
+        judged.decoding = began.elapsed();
         match self.detector.score(&self.cells).map(<[Scored]>::len) {
             Ok(rows) => (0..rows).for_each(|row| self.decide(batch, row, &mut judged)),
             Err(error) => {
@@ -255,6 +260,7 @@ impl Judged {
         self.muted += other.muted;
         self.filtered += other.filtered;
         self.tombstones += other.tombstones;
+        self.decoding += other.decoding;
         self.outliers.extend(other.outliers);
         self.dead_letters.extend(other.dead_letters);
         add_up(&mut self.missing, &other.missing);

@@ -19,7 +19,7 @@ use super::score::{Control, Result as Work};
 use super::{Batch, Judged};
 use crate::health::{Condition, Health};
 use crate::kafka::{Intake, Position};
-use crate::metrics::{CommitResult, Metrics, Stage};
+use crate::metrics::{CommitResult, Metrics, Queue, Stage};
 
 /// The publish thread's state.
 pub(super) struct Publish {
@@ -83,10 +83,12 @@ impl Publish {
                 judged,
                 took,
             } => {
-                self.metrics
-                    .stage_seconds
+                let stages = &self.metrics.stage_seconds;
+                let decoding = judged.decoding;
+                stages.get(Stage::Decode).observe(decoding.as_secs_f64());
+                stages
                     .get(Stage::Score)
-                    .observe(took.as_secs_f64());
+                    .observe(took.saturating_sub(decoding).as_secs_f64());
                 self.send_off(batch, judged)?;
             }
             Work::Control(Control::Assigned(positions)) => {
@@ -199,6 +201,11 @@ impl Publish {
     fn report(&mut self) {
         let state = self.delivery.state(Instant::now());
         self.health.set(Condition::Output, state);
+        let waiting: usize = self.inputs.iter().map(Receiver::len).sum();
+        self.metrics
+            .queue_depth
+            .get(Queue::Publish)
+            .set(waiting as i64);
         self.reporter
             .tick(&self.intake.ends(), &self.positions, &self.delivery);
     }
