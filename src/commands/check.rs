@@ -10,13 +10,13 @@ use super::load;
 
 pub(super) fn run(arguments: &cli::Check) -> anyhow::Result<()> {
     let config = load(&arguments.config.path)?;
-    println!(
+    say!(
         "configuration  ok: {} fields of topic {}",
         config.fields.len(),
         config.input.topic
     );
     if !config.output.redact.is_empty() && config.dead_letter.payload {
-        println!(
+        say!(
             "               note: dead letters carry the raw record, redacted fields included; \
              dead_letter.payload = \"none\" keeps them out"
         );
@@ -24,14 +24,14 @@ pub(super) fn run(arguments: &cli::Check) -> anyhow::Result<()> {
     if arguments.offline {
         return Ok(());
     }
-    let faults = check_cluster(&config) + check_model(&config);
+    let faults = check_cluster(&config)? + check_model(&config)?;
     anyhow::ensure!(faults == 0, "{faults} fault(s) found, see above");
-    println!("`outlierd run` would {}", plan(&config));
+    say!("`outlierd run` would {}", plan(&config));
     Ok(())
 }
 
 /// Says each topic's state; returns the number of faults.
-fn check_cluster(config: &Config) -> usize {
+fn check_cluster(config: &Config) -> std::io::Result<usize> {
     let connection = Connection::new(&config.kafka);
     let mut faults = 0;
     for (role, topic) in [
@@ -40,25 +40,25 @@ fn check_cluster(config: &Config) -> usize {
         ("dead letters", &config.dead_letter.topic),
     ] {
         match partitions(&connection, topic) {
-            Ok(count) => println!("{role:14} ok: {topic}, {count} partition(s)"),
+            Ok(count) => say!("{role:14} ok: {topic}, {count} partition(s)"),
             Err(fault) => {
-                println!("{role:14} FAULT: {fault}");
+                say!("{role:14} FAULT: {fault}");
                 faults += 1;
                 if matches!(fault, crate::kafka::TopicFault::Client(_)) {
                     // Nobody answers: asking for the other topics would only take longer.
-                    return faults;
+                    return Ok(faults);
                 }
             }
         }
     }
     if faults == 0 {
-        faults += check_reading(config, &connection);
+        faults += check_reading(config, &connection)?;
     }
-    faults
+    Ok(faults)
 }
 
 /// Reads one record, which needs the right to.
-fn check_reading(config: &Config, connection: &Connection) -> usize {
+fn check_reading(config: &Config, connection: &Connection) -> std::io::Result<usize> {
     let newest = Bounds {
         newest: Some(1),
         ..Bounds::default()
@@ -71,26 +71,26 @@ fn check_reading(config: &Config, connection: &Connection) -> usize {
             Ok(count)
         });
     match read {
-        Ok(0) => println!(
+        Ok(0) => say!(
             "reading        ok: {} holds no records now",
             config.input.topic
         ),
-        Ok(_) => println!("reading        ok"),
+        Ok(_) => say!("reading        ok"),
         Err(error) => {
-            println!("reading        FAULT: {error:#}");
-            return 1;
+            say!("reading        FAULT: {error:#}");
+            return Ok(1);
         }
     }
-    0
+    Ok(0)
 }
 
-fn check_model(config: &Config) -> usize {
+fn check_model(config: &Config) -> std::io::Result<usize> {
     let fitted = registry::load(&config.model.path)
         .map_err(anyhow::Error::from)
         .and_then(|stored| Ok((daemon::policy(config, &stored.model)?, stored)));
     match fitted {
         Ok((policy, stored)) => {
-            println!(
+            say!(
                 "model          ok: {}, trained {} on {} rows; threshold p {:.5}{}",
                 stored.version,
                 stored.model.provenance.created,
@@ -102,11 +102,11 @@ fn check_model(config: &Config) -> usize {
                     " (finer than its rows attest)"
                 }
             );
-            0
+            Ok(0)
         }
         Err(error) => {
-            println!("model          FAULT: {error:#}");
-            1
+            say!("model          FAULT: {error:#}");
+            Ok(1)
         }
     }
 }

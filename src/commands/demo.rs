@@ -28,21 +28,27 @@ pub(super) fn run(arguments: &cli::Demo) -> anyhow::Result<()> {
     let runtime = runtime()?;
     let shown = runtime.block_on(async {
         let mut signals = Signals::listen().context("listening for signals")?;
-        anyhow::Ok(demo::run(settings, &mut signals, |line| println!("{line}")).await)
+        anyhow::Ok(demo::run(settings, &mut signals, print_line).await)
     })?;
     runtime.shutdown_background();
     match shown {
         Ok(summary) => {
-            println!("{summary}");
+            say!("{summary}");
             if arguments.json {
-                println!("{}", summary.to_json());
+                say!("{}", summary.to_json());
             }
             Ok(())
         }
         Err(DemoError::Stopped | DemoError::Daemon(DaemonError::StoppedEarly)) => {
-            println!("stopped before there was anything to show");
+            say!("stopped before there was anything to show");
             Ok(())
         }
         Err(error) => Err(error.into()),
     }
+}
+
+/// A demo goes on when nobody reads it any more; Ctrl-C ends it.
+fn print_line(line: &str) {
+    use std::io::Write as _;
+    writeln!(std::io::stdout(), "{line}").ok();
 }

@@ -46,7 +46,7 @@ pub(super) fn run(arguments: &cli::Feed) -> anyhow::Result<()> {
     }
     feeder.finish(PATIENCE)?;
     bar.finish_and_clear();
-    println!("{sent} records fed to {}", arguments.topic);
+    say!("{sent} records fed to {}", arguments.topic);
     Ok(())
 }
 

@@ -30,13 +30,15 @@ pub(super) fn run(arguments: &cli::Init) -> anyhow::Result<()> {
     let report = survey.report();
     let text = report.to_toml(&arguments.brokers, &arguments.topic);
     if to_stdout {
-        print!("{text}");
-        return Ok(());
+        return Ok(std::io::Write::write_all(
+            &mut std::io::stdout(),
+            text.as_bytes(),
+        )?);
     }
     std::fs::write(&arguments.output, text)
         .with_context(|| format!("writing {}", arguments.output.display()))?;
-    print_findings(&report);
-    println!(
+    print_findings(&report)?;
+    say!(
         "wrote {}: read it, then `outlierd check -c {0}` and `outlierd train -c {0}`",
         arguments.output.display()
     );
@@ -76,15 +78,16 @@ fn sample_topic(arguments: &cli::Init, survey: &mut Survey) -> anyhow::Result<us
 }
 
 /// What was found, and what was left out and why.
-fn print_findings(report: &Report) {
-    println!(
+fn print_findings(report: &Report) -> std::io::Result<()> {
+    say!(
         "{} records, {} of them no JSON objects",
-        report.rows, report.unreadable
+        report.rows,
+        report.unreadable
     );
     if report.shapes.len() > 1 {
-        println!("several record shapes in one topic:");
+        say!("several record shapes in one topic:");
         for shape in &report.shapes {
-            println!(
+            say!(
                 "  {:5.1} %  {}",
                 shape.share * 100.0,
                 shape.paths.join(", ")
@@ -92,22 +95,24 @@ fn print_findings(report: &Report) {
         }
         match &report.filter {
             Some(filter) => {
-                println!("chosen: where = {filter:?}; the others will be skipped as filtered")
+                say!("chosen: where = {filter:?}; the others will be skipped as filtered")
             }
-            None => println!("no condition tells them apart: set input.where by hand"),
+            None => say!("no condition tells them apart: set input.where by hand"),
         }
     }
     if let Some(long) = &report.long {
-        println!(
+        say!(
             "each record seems to carry one metric, named by {} with its value in {}: outlierd wants all \
              readings of one moment in one record, and does not support this format yet",
-            long.name, long.value
+            long.name,
+            long.value
         );
     }
-    println!("{} fields for the model", report.included().count());
+    say!("{} fields for the model", report.included().count());
     for field in &report.fields {
         if let Suggestion::LeaveOut(reason) = field.suggestion {
-            println!("  left out: {} ({})", field.path, reason.as_str());
+            say!("  left out: {} ({})", field.path, reason.as_str());
         }
     }
+    Ok(())
 }

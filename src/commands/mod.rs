@@ -1,11 +1,17 @@
 //! One file a subcommand. What goes wrong here is said to a person: the sentence, and what to do.
 
-#![allow(clippy::print_stdout)]
-
 use std::process::ExitCode;
 
 use crate::cli::{Cli, Command};
 use crate::config::{self, Config};
+
+/// Prints a line for the user. Unlike `println!` it does not panic when nobody reads on.
+macro_rules! say {
+    ($($text:tt)*) => {{
+        use std::io::Write as _;
+        writeln!(std::io::stdout(), $($text)*)?
+    }};
+}
 
 mod check;
 mod demo;
@@ -35,6 +41,8 @@ pub fn dispatch(cli: Cli) -> ExitCode {
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
+        // Who reads our output has seen enough, as `head` has.
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) if error.is::<config::Errors>() => {
             eprintln!("{error}");
             ExitCode::from(BAD_CONFIGURATION)
@@ -46,10 +54,17 @@ pub fn dispatch(cli: Cli) -> ExitCode {
     }
 }
 
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error
+        .downcast_ref::<std::io::Error>()
+        .is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
+}
+
 fn completions(shell: clap_complete::Shell) -> anyhow::Result<()> {
     let mut command = <Cli as clap::CommandFactory>::command();
-    clap_complete::generate(shell, &mut command, "outlierd", &mut std::io::stdout());
-    Ok(())
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut command, "outlierd", &mut script);
+    Ok(std::io::Write::write_all(&mut std::io::stdout(), &script)?)
 }
 
 /// The configuration at `path`, with the environment over it.

@@ -9,46 +9,50 @@ pub(super) fn run(arguments: &cli::Show) -> anyhow::Result<()> {
     if arguments.json {
         let mut shown = serde_json::to_value(manifest)?;
         shown["version"] = stored.version.clone().into();
-        println!("{}", serde_json::to_string_pretty(&shown)?);
+        say!("{}", serde_json::to_string_pretty(&shown)?);
         return Ok(());
     }
     let model = &stored.model;
     let from = &model.provenance;
-    println!(
+    say!(
         "version      {} ({} KiB, format {})",
         stored.version,
         stored.bytes / 1024,
         manifest.format
     );
-    println!(
+    say!(
         "trained      {} on {} rows of {}",
-        from.created, from.rows, from.source
+        from.created,
+        from.rows,
+        from.source
     );
     if let (Some(first), Some(last)) = (&from.from, &from.to) {
-        println!("             from {first} to {last}");
+        say!("             from {first} to {last}");
     }
     if let Some(rate) = from.records_per_day {
-        println!("             about {rate:.0} records a day");
+        say!("             about {rate:.0} records a day");
     }
     for (partition, first, next) in &from.offsets {
-        println!(
+        say!(
             "             partition {partition}: offsets {first} to {next}, the last one excluded"
         );
     }
-    println!("data         {:?}, seed {}", from.data, from.seed);
-    println!(
+    say!("data         {:?}, seed {}", from.data, from.seed);
+    say!(
         "network      {} columns, hidden {}, latent {}, {} member(s)",
         model.encoding.width(),
         model.shape.hidden,
         model.shape.latent,
         model.members.len()
     );
-    println!(
+    say!(
         "held out     ELBO {:.3}, reconstruction error {:.3}, KL {:.3} a record",
-        model.held_out.elbo, model.held_out.reconstruction_error, model.held_out.kl
+        model.held_out.elbo,
+        model.held_out.reconstruction_error,
+        model.held_out.kl
     );
     let calibration = &model.calibration;
-    println!(
+    say!(
         "calibration  {} rows{}, {}",
         calibration.rows(),
         if calibration.cross_fitted {
@@ -66,13 +70,13 @@ pub(super) fn run(arguments: &cli::Show) -> anyhow::Result<()> {
     );
     for p in [0.1, 0.01, 0.001] {
         if p >= calibration.resolution() {
-            println!(
+            say!(
                 "             score {:>8.2} at p {p}",
                 calibration.score_at(p)
             );
         }
     }
-    println!("schema       {}", manifest.schema_fingerprint);
+    say!("schema       {}", manifest.schema_fingerprint);
     for field in &model.encoding.fields {
         let kind = format!("{:?}", field.kind).to_lowercase();
         let what = match field.parts.first() {
@@ -91,7 +95,7 @@ pub(super) fn run(arguments: &cli::Show) -> anyhow::Result<()> {
             }
             Some(_) => String::new(),
         };
-        println!("  {:28} {kind:12} {what}", field.path);
+        say!("  {:28} {kind:12} {what}", field.path);
     }
     Ok(())
 }

@@ -35,7 +35,7 @@ pub(super) fn run(arguments: &cli::Train) -> anyhow::Result<()> {
     bar.finish_and_clear();
     let path = arguments.output.as_ref().unwrap_or(&config.model.path);
     let stored = registry::save(&model, path)?;
-    print_summary(&config, &stored, path, &collected, began.elapsed());
+    print_summary(&config, &stored, path, &collected, began.elapsed())?;
     Ok(())
 }
 
@@ -109,49 +109,59 @@ fn time(text: &str, now: Timestamp) -> anyhow::Result<Timestamp> {
     text.parse().with_context(|| format!("{text:?}: {wanted}"))
 }
 
-fn print_summary(config: &Config, stored: &Stored, path: &Path, read: &Collected, took: Duration) {
+fn print_summary(
+    config: &Config,
+    stored: &Stored,
+    path: &Path,
+    read: &Collected,
+    took: Duration,
+) -> std::io::Result<()> {
     let model = &stored.model;
     let held_out = &model.held_out;
-    println!(
+    say!(
         "model      {} ({}, {} KiB)",
         path.display(),
         stored.version,
         stored.bytes / 1024
     );
-    println!("rows       {} in {:.1} s", read.rows, took.as_secs_f64());
+    say!("rows       {} in {:.1} s", read.rows, took.as_secs_f64());
     if read.overwritten > 0 {
-        println!(
+        say!(
             "           {} older ones left out: train.max_rows = {}",
-            read.overwritten, config.train.max_rows
+            read.overwritten,
+            config.train.max_rows
         );
     }
     if read.filtered > 0 {
-        println!("           {} did not match input.where", read.filtered);
+        say!("           {} did not match input.where", read.filtered);
     }
     if let Some(first) = &read.first_error {
-        println!(
+        say!(
             "           unusable: {}; the first: {first}",
             read.rejected.join(", ")
         );
     }
     let unused: Vec<&str> = model.unused_fields().collect();
-    println!(
+    say!(
         "fields     {} in {} columns",
         config.fields.len() - unused.len(),
         model.encoding.width()
     );
     if !unused.is_empty() {
-        println!(
+        say!(
             "           constant or absent, so not used: {}",
             unused.join(", ")
         );
     }
-    println!(
+    say!(
         "held out   {} rows: ELBO {:.3}, reconstruction error {:.3}, KL {:.3} a record",
-        held_out.rows, held_out.elbo, held_out.reconstruction_error, held_out.kl
+        held_out.rows,
+        held_out.elbo,
+        held_out.reconstruction_error,
+        held_out.kl
     );
     let calibration = &model.calibration;
-    println!(
+    say!(
         "calibrated on {} rows{}{}",
         calibration.rows(),
         if calibration.cross_fitted {
@@ -167,21 +177,22 @@ fn print_summary(config: &Config, stored: &Stored, path: &Path, read: &Collected
     match daemon::policy(config, model) {
         Ok(policy) => {
             let threshold = policy.threshold;
-            println!(
+            say!(
                 "threshold  score {:.2}, p {:.5}, for a budget of {}",
                 calibration.score_at(threshold.p),
                 threshold.p,
                 describe(config.detect.budget)
             );
             if !threshold.attested() {
-                println!(
+                say!(
                     "           the budget is finer than these rows can attest: outliers are those odder \
                      than all of them"
                 );
             }
         }
-        Err(misfit) => println!("threshold  {misfit}"),
+        Err(misfit) => say!("threshold  {misfit}"),
     }
+    Ok(())
 }
 
 fn describe(budget: Budget) -> String {
