@@ -6,7 +6,7 @@ use super::run::runtime;
 use super::start_logging;
 use crate::cli;
 use crate::config::{Format, Level, Log};
-use crate::daemon::{DaemonError, Signals};
+use crate::daemon::Signals;
 use crate::demo::{self, DemoError, Settings, Source};
 
 pub(super) fn run(arguments: &cli::Demo) -> anyhow::Result<()> {
@@ -39,7 +39,7 @@ pub(super) fn run(arguments: &cli::Demo) -> anyhow::Result<()> {
             }
             Ok(())
         }
-        Err(DemoError::Stopped | DemoError::Daemon(DaemonError::StoppedEarly)) => {
+        Err(DemoError::Stopped) => {
             say!("stopped before there was anything to show");
             Ok(())
         }

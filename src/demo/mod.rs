@@ -69,11 +69,20 @@ pub enum DemoError {
     #[error(transparent)]
     Model(#[from] ModelError),
     #[error(transparent)]
-    Daemon(#[from] DaemonError),
+    Daemon(Box<DaemonError>),
     #[error("{0}: {1}")]
     Io(&'static str, #[source] std::io::Error),
     #[error("stopped before there was anything to show")]
     Stopped,
+}
+
+impl From<DaemonError> for DemoError {
+    fn from(error: DaemonError) -> DemoError {
+        match error {
+            DaemonError::StoppedEarly => DemoError::Stopped,
+            error => DemoError::Daemon(Box::new(error)),
+        }
+    }
 }
 
 /// Topics of the demo: input, output, dead letters, and the input's partitions.

@@ -43,7 +43,7 @@ pub enum IntakeError {
     Forbidden {
         topic: String,
         group: String,
-        source: KafkaError,
+        source: Box<KafkaError>,
     },
 }
 
@@ -180,7 +180,7 @@ impl Intake {
         IntakeError::Forbidden {
             topic: self.topic.clone(),
             group: self.group.clone(),
-            source,
+            source: Box::new(source),
         }
     }
 

@@ -304,8 +304,7 @@ fn check_golden_rows(model: &Model, golden: &[Golden]) -> Result<(), String> {
     let scores = detector.score(&cells).map_err(|e| e.to_string())?;
     for (index, (row, scored)) in golden.iter().zip(scores).enumerate() {
         let off = (scored.score - row.score).abs();
-        // Not `>`: a score that is not a number must not pass.
-        if !(off <= GOLDEN_TOLERANCE * row.score.abs().max(1.0)) {
+        if off.is_nan() || off > GOLDEN_TOLERANCE * row.score.abs().max(1.0) {
             return Err(format!(
                 "golden row {index} scores {} instead of {}",
                 scored.score, row.score
