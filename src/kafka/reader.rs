@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use rdkafka::TopicPartitionList;
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::error::RDKafkaErrorCode;
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::message::Message;
 use rdkafka::topic_partition_list::Offset;
 
@@ -22,8 +22,18 @@ pub struct Bounds {
     pub from_ms: Option<i64>,
     /// Records before this time.
     pub to_ms: Option<i64>,
-    /// The newest records that are read, over all partitions in equal parts.
+    /// The newest records that are read, over all partitions; those that hold few give all.
     pub newest: Option<usize>,
+}
+
+impl Bounds {
+    /// Times need not rise with the offsets: each record is asked.
+    fn hold(&self, time_ms: i64) -> bool {
+        let from = self
+            .from_ms
+            .is_none_or(|from| time_ms < 0 || time_ms >= from);
+        from && self.to_ms.is_none_or(|to| time_ms < to)
+    }
 }
 
 /// The offsets of one partition that are read: `first` inclusive, `next` exclusive.
@@ -49,6 +59,7 @@ pub struct Read<'a> {
 pub struct Reader {
     consumer: BaseConsumer,
     topic: String,
+    bounds: Bounds,
     spans: Vec<Span>,
 }
 
@@ -71,51 +82,81 @@ impl Reader {
         let mut reader = Reader {
             consumer,
             topic: topic.to_owned(),
+            bounds,
             spans: Vec::new(),
         };
-        let share = bounds.newest.map(|rows| {
-            i64::try_from(rows.div_ceil(partitions.max(1) as usize)).unwrap_or(i64::MAX)
-        });
         for partition in 0..partitions {
-            let span = reader.span(partition, bounds, share).map_err(|source| {
+            let span = reader.span(partition).map_err(|source| {
                 ClientError::request(connection, format!("for the range of {topic}"), source)
             })?;
             reader.spans.push(span);
         }
+        if let Some(newest) = bounds.newest {
+            keep_newest(&mut reader.spans, newest);
+        }
         Ok(reader)
     }
 
-    fn span(
-        &self,
-        partition: i32,
-        bounds: Bounds,
-        share: Option<i64>,
-    ) -> Result<Span, rdkafka::error::KafkaError> {
+    fn span(&self, partition: i32) -> KafkaResult<Span> {
         let (low, high) = self
             .consumer
             .fetch_watermarks(&self.topic, partition, PATIENCE)?;
-        let at = |time: i64| {
-            let mut asked = TopicPartitionList::new();
-            asked.add_partition_offset(&self.topic, partition, Offset::Offset(time))?;
-            let answered = self.consumer.offsets_for_times(asked, PATIENCE)?;
-            Ok::<_, rdkafka::error::KafkaError>(match answered.elements().first() {
-                Some(element) => match element.offset() {
-                    Offset::Offset(offset) => offset,
-                    _ => high,
-                },
-                None => high,
-            })
+        let first = match self.bounds.from_ms {
+            Some(time) => match self.offset_at(partition, time)? {
+                Some(offset) => offset,
+                // "Nothing so late": some brokers say so of every time, the last record tells.
+                None if self.ends_before(partition, low, high, time)? => high,
+                None => low,
+            },
+            None => low,
         };
-        let mut first = bounds.from_ms.map_or(Ok(low), at)?.max(low);
-        let next = bounds.to_ms.map_or(Ok(high), at)?.min(high);
-        if let Some(share) = share {
-            first = first.max(next.saturating_sub(share));
-        }
+        let next = match self.bounds.to_ms {
+            Some(time) => self.offset_at(partition, time)?.unwrap_or(high),
+            None => high,
+        };
+        let next = next.clamp(low, high);
         Ok(Span {
             partition,
-            first: first.min(next),
+            first: first.clamp(low, next),
             next,
         })
+    }
+
+    /// The first offset whose record is not before `time`, by the topic's time index.
+    fn offset_at(&self, partition: i32, time: i64) -> KafkaResult<Option<i64>> {
+        let mut asked = TopicPartitionList::new();
+        asked.add_partition_offset(&self.topic, partition, Offset::Offset(time))?;
+        let answered = self.consumer.offsets_for_times(asked, PATIENCE)?;
+        let offset = answered.elements().first().map(|element| element.offset());
+        Ok(match offset {
+            Some(Offset::Offset(offset)) => Some(offset),
+            _ => None,
+        })
+    }
+
+    /// Whether the last record of the partition is before `time`.
+    fn ends_before(&self, partition: i32, low: i64, high: i64, time: i64) -> KafkaResult<bool> {
+        if low >= high {
+            return Ok(true);
+        }
+        let mut last = TopicPartitionList::new();
+        last.add_partition_offset(&self.topic, partition, Offset::Offset(high - 1))?;
+        self.consumer.assign(&last)?;
+        let deadline = Instant::now() + PATIENCE;
+        let mut before = false;
+        while Instant::now() < deadline {
+            match self.consumer.poll(Duration::from_millis(100)) {
+                Some(Ok(message)) => {
+                    before = message.timestamp().to_millis().is_some_and(|at| at < time);
+                    break;
+                }
+                // A transaction's marker stands there.
+                Some(Err(KafkaError::PartitionEOF(_))) => break,
+                _ => {}
+            }
+        }
+        self.consumer.unassign()?;
+        Ok(before)
     }
 
     pub fn spans(&self) -> &[Span] {
@@ -158,19 +199,20 @@ impl Reader {
                     let Some(&next) = open.get(&message.partition()) else {
                         continue;
                     };
-                    if message.offset() < next {
+                    let time = message.timestamp().to_millis().unwrap_or(-1);
+                    if message.offset() < next && self.bounds.hold(time) {
                         visit(Read {
                             partition: message.partition(),
                             offset: message.offset(),
                             payload: message.payload(),
-                            time_ms: message.timestamp().to_millis().unwrap_or(-1),
+                            time_ms: time,
                         });
                     }
                     if message.offset() + 1 >= next {
                         open.remove(&message.partition());
                     }
                 }
-                Some(Err(rdkafka::error::KafkaError::PartitionEOF(partition))) => {
+                Some(Err(KafkaError::PartitionEOF(partition))) => {
                     open.remove(&partition);
                 }
                 Some(Err(error))
@@ -183,7 +225,7 @@ impl Reader {
                 }
                 Some(Err(error)) => tracing::debug!("reader: {error}"),
                 None if moved.elapsed() > STALL => {
-                    return Err(failed(rdkafka::error::KafkaError::MessageConsumption(
+                    return Err(failed(KafkaError::MessageConsumption(
                         RDKafkaErrorCode::OperationTimedOut,
                     )));
                 }
@@ -191,5 +233,71 @@ impl Reader {
             }
         }
         Ok(())
+    }
+}
+
+/// Shortens the longest spans, at their old ends, until they hold `newest` offsets together.
+fn keep_newest(spans: &mut [Span], newest: usize) {
+    let newest = i64::try_from(newest).unwrap_or(i64::MAX);
+    let held = |spans: &[Span], most: i64| -> i64 {
+        spans
+            .iter()
+            .map(|span| (span.next - span.first).min(most))
+            .fold(0, i64::saturating_add)
+    };
+    // The largest length at which they hold no more than that.
+    let (mut low, mut high) = (
+        0,
+        spans
+            .iter()
+            .map(|span| span.next - span.first)
+            .max()
+            .unwrap_or(0),
+    );
+    while low < high {
+        let middle = low + (high - low + 1) / 2;
+        if held(spans, middle) <= newest {
+            low = middle;
+        } else {
+            high = middle - 1;
+        }
+    }
+    for span in spans {
+        span.first = span.first.max(span.next - low.max(1));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spans(lengths: &[i64]) -> Vec<Span> {
+        let span = |(partition, &next)| Span {
+            partition,
+            first: 0,
+            next,
+        };
+        (0..).zip(lengths).map(span).collect()
+    }
+
+    #[test]
+    fn the_longest_spans_give_way_and_short_ones_stay_whole() {
+        let mut some = spans(&[1000, 10, 500]);
+        keep_newest(&mut some, 410);
+        let lengths: Vec<i64> = some.iter().map(|span| span.next - span.first).collect();
+        assert_eq!(lengths, [200, 10, 200]);
+        let mut enough = spans(&[5, 0]);
+        keep_newest(&mut enough, 100);
+        assert_eq!(enough, spans(&[5, 0]));
+    }
+
+    #[test]
+    fn a_record_without_a_time_is_not_before_anything() {
+        let bounds = Bounds {
+            from_ms: Some(10),
+            to_ms: Some(20),
+            newest: None,
+        };
+        assert!(bounds.hold(10) && !bounds.hold(9) && !bounds.hold(20) && bounds.hold(-1));
     }
 }
