@@ -14,6 +14,7 @@ mod client;
 mod embedded;
 mod feeder;
 mod follower;
+mod group;
 mod intake;
 mod outlet;
 mod reader;

@@ -5,8 +5,12 @@
 //! many rows are split in time (the newest calibrate), few rows are cross-fitted in blocks of time.
 
 mod collection;
+mod encoded;
 mod fold;
 mod learn;
+mod quantiles;
+mod terms;
+mod trainer;
 
 pub use collection::{Collection, Source};
 pub use learn::{Progress, TrainingError, learn};

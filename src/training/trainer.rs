@@ -1,0 +1,127 @@
+//! Trains the networks of an ensemble, each on rows that were cleaned first.
+
+use std::ops::ControlFlow;
+
+use super::encoded::Encoded;
+use super::fold::{Fold, Plan};
+use super::quantiles::{quantile, sorted};
+use super::{Progress, TrainingError};
+use crate::config::{Train, TrainingData};
+use crate::vae::{self, Member, Recipe, Shape};
+
+/// Trains ensembles, and keeps count of the steps over all of them.
+pub(super) struct Trainer<'a> {
+    shape: &'a Shape,
+    settings: &'a Train,
+    progress: &'a mut dyn FnMut(Progress) -> ControlFlow<()>,
+    done: usize,
+    steps: usize,
+}
+
+impl<'a> Trainer<'a> {
+    pub(super) fn new(
+        shape: &'a Shape,
+        settings: &'a Train,
+        rows: usize,
+        plan: &Plan,
+        progress: &'a mut dyn FnMut(Progress) -> ControlFlow<()>,
+    ) -> Trainer<'a> {
+        let fits: Vec<usize> = match plan {
+            Plan::HoldOut(fold) => vec![fold.fit().count()],
+            Plan::CrossFit(folds) => {
+                let fits = folds.iter().map(|fold: &Fold| fold.fit().count());
+                fits.chain([rows]).collect()
+            }
+        };
+        let mut trainer = Trainer {
+            shape,
+            settings,
+            progress,
+            done: 0,
+            steps: 0,
+        };
+        let an_ensemble = |&rows: &usize| {
+            let members = settings.floors.iter().enumerate();
+            members
+                .map(|(index, &floor)| trainer.recipe(rows, floor, index).steps)
+                .sum::<usize>()
+                + trainer.cleaning(rows).map_or(0, |recipe| recipe.steps)
+        };
+        trainer.steps = fits.iter().map(an_ensemble).sum();
+        trainer
+    }
+
+    fn recipe(&self, rows: usize, floor: f64, index: usize) -> Recipe {
+        Recipe::new(
+            rows,
+            floor as f32,
+            self.settings.data,
+            self.settings.max_steps,
+            self.settings.seed.wrapping_add(index as u64),
+        )
+    }
+
+    /// One stiff network that is trained first on unlabelled rows, to find those that are not of
+    /// their kind.
+    fn cleaning(&self, rows: usize) -> Option<Recipe> {
+        (self.settings.data == TrainingData::Unlabelled).then(|| {
+            let mut recipe = self.recipe(rows, 1.0, usize::MAX);
+            recipe.steps = (100 * rows / recipe.batch)
+                .clamp(300, 1000)
+                .min(self.settings.max_steps);
+            recipe
+        })
+    }
+
+    pub(super) fn ensemble(&mut self, rows: &Encoded) -> Result<Vec<Member>, TrainingError> {
+        let cleaned = match self.cleaning(rows.count) {
+            Some(recipe) => {
+                let stiff = self.train(rows, &recipe)?;
+                &rows.select(ordinary_rows(self.shape, &stiff, rows)?.into_iter())
+            }
+            None => rows,
+        };
+        let floors = self.settings.floors.clone();
+        floors
+            .into_iter()
+            .enumerate()
+            .map(|(index, floor)| {
+                let recipe = self.recipe(rows.count, floor, index);
+                self.train(cleaned, &recipe)
+            })
+            .collect()
+    }
+
+    fn train(&mut self, rows: &Encoded, recipe: &Recipe) -> Result<Member, TrainingError> {
+        let (before, steps) = (self.done, self.steps);
+        let progress = &mut *self.progress;
+        let member = vae::train(rows.rows(self.shape)?, self.shape, recipe, &mut |at| {
+            progress(Progress {
+                step: before + at.step,
+                steps,
+                loss: at.loss,
+            })
+        })?;
+        self.done += recipe.steps;
+        Ok(member)
+    }
+}
+
+/// All rows but the tenth at most whose NLL + 2 KL under `member` lies beyond
+/// max(q50 + 2 (q90 - q50), q90).
+fn ordinary_rows(
+    shape: &Shape,
+    member: &Member,
+    rows: &Encoded,
+) -> Result<Vec<usize>, TrainingError> {
+    let scores = rows.scores(shape, member)?;
+    let oddness: Vec<f32> = (0..rows.count)
+        .map(|row| scores.nll[row] + 2.0 * scores.kl[row])
+        .collect();
+    let sorted = sorted(&oddness);
+    let (median, upper) = (quantile(&sorted, 0.5), quantile(&sorted, 0.9));
+    let limit = (median + 2.0 * (upper - median)).max(upper);
+    Ok((0..rows.count)
+        .filter(|&row| oddness[row] <= limit)
+        .collect())
+}
