@@ -52,22 +52,7 @@ pub(super) fn run(arguments: &cli::Show) -> anyhow::Result<()> {
         model.held_out.kl
     );
     let calibration = &model.calibration;
-    say!(
-        "calibration  {} rows{}, {}",
-        calibration.rows(),
-        if calibration.cross_fitted {
-            " (cross-fitted)"
-        } else {
-            ""
-        },
-        match calibration.tail() {
-            Some(tail) => format!(
-                "Pareto tail of shape {:.2} from score {:.2}",
-                tail.pareto.shape, tail.from
-            ),
-            None => "no tail".into(),
-        }
-    );
+    say!("calibration  {calibration}");
     for p in [0.1, 0.01, 0.001] {
         if p >= calibration.resolution() {
             say!(

@@ -161,19 +161,7 @@ fn print_summary(
         held_out.kl
     );
     let calibration = &model.calibration;
-    say!(
-        "calibrated on {} rows{}{}",
-        calibration.rows(),
-        if calibration.cross_fitted {
-            ", cross-fitted in blocks of time"
-        } else {
-            ", the newest"
-        },
-        match calibration.tail() {
-            Some(tail) => format!(", Pareto tail of shape {:.2}", tail.pareto.shape),
-            None => ", no tail".into(),
-        }
-    );
+    say!("calibrated {calibration}");
     match daemon::policy(config, model) {
         Ok(policy) => {
             let threshold = policy.threshold;

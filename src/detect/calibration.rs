@@ -64,6 +64,23 @@ impl fmt::Display for Claim {
     }
 }
 
+impl fmt::Display for Calibration {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} rows", self.rows())?;
+        if self.cross_fitted {
+            write!(f, ", cross-fitted in blocks of time")?;
+        }
+        match self.tail {
+            Some(tail) => write!(
+                f,
+                ", Pareto tail of shape {:.2} from score {:.2}",
+                tail.pareto.shape, tail.from
+            ),
+            None => write!(f, ", no tail"),
+        }
+    }
+}
+
 impl Calibration {
     /// Calibrates on held-out `scores`. Unlabelled rows may hold outliers of their own: those above
     /// the outer Tukey fence of the scores (on a logarithmic axis) are left out, and a tail is

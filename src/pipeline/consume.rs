@@ -7,9 +7,8 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, SendTimeoutError, Sender};
 
-use super::Batch;
-use super::line::LineError;
 use super::score::{Control, Work};
+use super::{Batch, LineError};
 use crate::config;
 use crate::health::{Condition, Health};
 use crate::kafka::{Change, Intake, Polled, Position, Received};

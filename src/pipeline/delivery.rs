@@ -6,8 +6,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::Receiver;
 
-use super::line::LineError;
-use super::{Batch, Judged};
+use super::{Batch, Judged, LineError};
 use crate::kafka::{Destination, Outgoing, Outlet, Refusal, Report};
 use crate::metrics::{Metrics, OutputTopic, PublishError};
 

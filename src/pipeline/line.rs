@@ -14,11 +14,11 @@ use super::message::{Messages, Origin};
 use super::publish::Publish;
 use super::report::Reporter;
 use super::score::{self, Control, Work};
-use super::{Batch, Judge, JudgeError, Redaction};
+use super::{Batch, Judge, JudgeError, LineError, Redaction};
 use crate::config::Config;
 use crate::detect::{Episodes, Model, Policy};
 use crate::health::{Condition, Health};
-use crate::kafka::{Connection, Intake, IntakeError, Outlet, OutletError};
+use crate::kafka::{Connection, Intake, IntakeError, Outlet};
 use crate::metrics::Metrics;
 
 /// Batches waiting in front of each score thread: one to work on while another is filled.
@@ -28,23 +28,6 @@ const WAITING: usize = 1;
 /// `max.poll.interval.ms` would be minutes; the classic group's rebalance is held up meanwhile, so
 /// that half of the default session timeout is the bound.
 const LET_GO: Duration = Duration::from_secs(22);
-
-/// Why the line ended before it was asked to.
-#[derive(Debug, thiserror::Error)]
-pub enum LineError {
-    #[error("input: {0}")]
-    Intake(#[from] IntakeError),
-    #[error(transparent)]
-    Output(#[from] OutletError),
-    #[error(transparent)]
-    Judge(#[from] JudgeError),
-    #[error("a thread of the line ended before its time")]
-    Broken,
-    #[error("the {0} thread could not be started: {1}")]
-    Thread(&'static str, #[source] std::io::Error),
-    #[error("the {0} thread panicked")]
-    Panicked(&'static str),
-}
 
 /// What the line is built from.
 pub struct Parts<'a> {

@@ -16,6 +16,7 @@
 mod batch;
 mod consume;
 mod delivery;
+mod error;
 mod judge;
 mod line;
 mod message;
@@ -25,7 +26,8 @@ mod report;
 mod score;
 
 pub use batch::{Batch, Record};
+pub use error::LineError;
 pub use judge::{DeadLetter, Finding, Judge, JudgeError, Judged};
-pub use line::{Line, LineError, Parts};
+pub use line::{Line, Parts};
 pub use message::{Messages, Origin};
 pub use redaction::Redaction;

@@ -12,11 +12,10 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, Sender, never, select, tick};
 
 use super::delivery::{Delivery, Flight};
-use super::line::LineError;
 use super::message::Messages;
 use super::report::Reporter;
 use super::score::{Control, Result as Work};
-use super::{Batch, Judged};
+use super::{Batch, Judged, LineError};
 use crate::health::{Condition, Health};
 use crate::kafka::{Intake, Position};
 use crate::metrics::{CommitResult, Metrics, Queue, Stage};
