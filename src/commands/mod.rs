@@ -48,10 +48,23 @@ pub fn dispatch(cli: Cli) -> ExitCode {
             ExitCode::from(BAD_CONFIGURATION)
         }
         Err(error) => {
-            eprintln!("outlierd: {error:#}");
+            eprintln!("outlierd: {}", explain(&error));
             ExitCode::FAILURE
         }
     }
+}
+
+/// The error and its causes, less those that a sentence before has told already.
+fn explain(error: &anyhow::Error) -> String {
+    let mut told = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if told.is_empty() {
+            told = cause;
+        } else if !told.contains(&cause) {
+            told = format!("{told}: {cause}");
+        }
+    }
+    told
 }
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {
@@ -96,4 +109,17 @@ fn start_logging(log: &config::Log) {
             builder.with_ansi(terminal).try_init().ok()
         }
     };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cause_that_was_told_is_not_told_again() {
+        let told = anyhow::anyhow!("no such file").context("cannot read x: no such file");
+        assert_eq!(explain(&told), "cannot read x: no such file");
+        let untold = anyhow::anyhow!("no such file").context("reading x");
+        assert_eq!(explain(&untold), "reading x: no such file");
+    }
 }
