@@ -77,7 +77,7 @@ fn check_reading(config: &Config, connection: &Connection) -> std::io::Result<us
         ),
         Ok(_) => say!("reading        ok"),
         Err(error) => {
-            say!("reading        FAULT: {error:#}");
+            say!("reading        FAULT: {}", super::explain(&error));
             return Ok(1);
         }
     }
@@ -105,7 +105,7 @@ fn check_model(config: &Config) -> std::io::Result<usize> {
             Ok(0)
         }
         Err(error) => {
-            say!("model          FAULT: {error:#}");
+            say!("model          FAULT: {}", super::explain(&error));
             Ok(1)
         }
     }
