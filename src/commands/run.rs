@@ -14,17 +14,17 @@ pub(super) fn run(arguments: &cli::Run) -> anyhow::Result<()> {
     start_logging(&config.log);
     let stored = registry::load(&config.model.path)?;
     let runtime = runtime()?;
-    runtime.block_on(async {
+    let outcome = runtime.block_on(async {
         let mut signals = Signals::listen().context("listening for signals")?;
         match Daemon::start(Arc::new(config), stored, &mut signals).await {
             Ok(daemon) => anyhow::Ok(daemon.run(&mut signals).await?),
             Err(DaemonError::StoppedEarly) => Ok(()),
             Err(error) => Err(error.into()),
         }
-    })?;
-    // A thread that still waits for a broker must not hold the process back.
+    });
+    // A thread that still waits for a broker must not hold the process back, whatever the outcome.
     runtime.shutdown_background();
-    Ok(())
+    outcome
 }
 
 /// tokio serves HTTP, signals and timers; the line has threads of its own.
