@@ -80,6 +80,11 @@ impl Outlet {
         health: &Arc<Health>,
         metrics: &Arc<Metrics>,
     ) -> Result<Outlet, OutletError> {
+        // Not asked with the producer: its question alone makes a missing topic on a cluster that
+        // makes topics by itself.
+        for topic in [outliers, dead_letters] {
+            topics::partitions(connection, topic)?;
+        }
         // As many reports as messages in flight, and the publish thread bounds those.
         let (send, reports) = unbounded();
         let context = OutletContext {
@@ -94,9 +99,6 @@ impl Outlet {
             .producer()
             .create_with_context(context)
             .map_err(ClientError::Settings)?;
-        for topic in [outliers, dead_letters] {
-            topics::ask(producer.client(), connection, topic)?;
-        }
         Ok(Outlet {
             producer,
             reports,
