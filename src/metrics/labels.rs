@@ -74,7 +74,7 @@ label! {
         TooLarge = "too_large",
         /// Not valid UTF-8.
         Utf8 = "utf8",
-        /// Not valid JSON, or not an object.
+        /// Not valid JSON.
         JsonSyntax = "json_syntax",
         /// Nested too deeply.
         JsonDepth = "json_depth",
@@ -82,7 +82,7 @@ label! {
         NumberRange = "number_range",
         /// A configured field that stands in the record twice.
         DuplicateKey = "duplicate_key",
-        /// A field of the wrong type, where the policy is to refuse it.
+        /// A field of the wrong type, where the policy is to refuse it, or a record that is no object.
         TypeMismatch = "type_mismatch",
         /// A missing field, where the policy is to refuse it.
         MissingField = "missing_field",
