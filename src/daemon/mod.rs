@@ -87,6 +87,11 @@ impl Daemon {
         let metrics = Metrics::new(prometheus::Registry::new(), &paths)?;
         let health = Arc::new(Health::new(Instant::now(), HEARTBEAT_LIMIT));
         health.set(Condition::Broker, Err("not connected yet".into()));
+        // Before the line starts, which says when they are.
+        health.set(
+            Condition::Assignment,
+            Err("no partitions assigned yet".into()),
+        );
         announce_model(&stored, &policy, &metrics);
         let listener = http::bind(config.http.bind).await?;
         let address = listener.local_addr().unwrap_or(config.http.bind);
@@ -106,10 +111,6 @@ impl Daemon {
             () = signals.times(1) => return Err(DaemonError::StoppedEarly),
         };
         health.set(Condition::Starting, Ok(()));
-        health.set(
-            Condition::Assignment,
-            Err("no partitions assigned yet".into()),
-        );
         Ok(Daemon {
             line,
             grace: config.line.grace,
