@@ -101,6 +101,22 @@ impl Encoding {
         let (mut column, mut head) = (0, 0);
         for (field, &cell) in self.fields.iter().zip(cells) {
             let there = !cell.is_nan();
+            // Most fields are numbers, and their one column costs no loop.
+            if let [
+                Part::Scaled {
+                    mean, deviation, ..
+                },
+            ] = &field.parts[..]
+            {
+                present[head] = f32::from(u8::from(there));
+                values[column] = if there {
+                    scale(cell, *mean, *deviation)
+                } else {
+                    0.0
+                };
+                (column, head) = (column + 1, head + 1);
+                continue;
+            }
             for part in &field.parts {
                 present[head] = if there { 1.0 } else { 0.0 };
                 head += 1;
@@ -145,18 +161,22 @@ impl Encoding {
 impl Part {
     /// One cell in the units of its column.
     fn scale(&self, cell: f64) -> f32 {
-        let scaled = match self {
+        match self {
             Part::Scaled {
                 mean, deviation, ..
-            } => ((cell - mean) / deviation).clamp(-CLIP, CLIP),
+            } => scale(cell, *mean, *deviation),
             Part::Cycle { seconds, cosine } => {
                 let angle = cell.rem_euclid(*seconds) / seconds * TAU;
-                std::f64::consts::SQRT_2 * if *cosine { angle.cos() } else { angle.sin() }
+                (std::f64::consts::SQRT_2 * if *cosine { angle.cos() } else { angle.sin() }) as f32
             }
-            Part::Flag | Part::OneHot { .. } => cell,
-        };
-        scaled as f32
+            Part::Flag | Part::OneHot { .. } => cell as f32,
+        }
     }
+}
+
+#[inline(always)]
+fn scale(cell: f64, mean: f64, deviation: f64) -> f32 {
+    ((cell - mean) / deviation).clamp(-CLIP, CLIP) as f32
 }
 
 #[cfg(test)]

@@ -21,6 +21,10 @@ const HOLD: Duration = Duration::from_secs(1);
 /// Longest wait for a record when there is nothing to do.
 const IDLE: Duration = Duration::from_millis(100);
 
+/// Records that the client holds already are taken so many at a time: to ask for the time, and to
+/// tell that this thread is alive, for each of them would cost as much as to take it.
+const AT_ONCE: usize = 64;
+
 /// Deals work to the score threads in turn. Shared with the rebalance callback, which runs within
 /// a poll of this same thread: the lock is never contended.
 pub(super) struct Dealer {
@@ -76,18 +80,31 @@ impl Consume {
     pub(super) fn run(&mut self, intake: &Intake) -> Result<(), LineError> {
         while !self.stop.load(Ordering::Relaxed) {
             self.health.beat(Instant::now());
-            let polled = intake.poll(self.patience())?;
-            // What changed within the poll comes before its record; and that record is taken in
-            // before anything is dealt, since dealing may poll for the next one.
-            let assigned = self.absorb_changes(intake, None);
-            self.take(intake, &polled);
-            self.deal_assigned(intake, assigned)?;
+            self.take_some(intake)?;
             if self.is_due() {
                 self.hand_on(intake)?;
             }
         }
         if !self.batch.is_empty() {
             self.hand_on(intake)?;
+        }
+        Ok(())
+    }
+
+    /// Waits for one record, and takes those that came with it.
+    fn take_some(&mut self, intake: &Intake) -> Result<(), LineError> {
+        let mut patience = self.patience();
+        for _ in 0..AT_ONCE {
+            let polled = intake.poll(patience)?;
+            // What changed within the poll comes before its record; and that record is taken in
+            // before anything is dealt, since dealing may poll for the next one.
+            let assigned = self.absorb_changes(intake, None);
+            self.take(intake, &polled);
+            self.deal_assigned(intake, assigned)?;
+            if self.is_full() || matches!(polled, Polled::Nothing) {
+                break;
+            }
+            patience = Duration::ZERO;
         }
         Ok(())
     }
@@ -100,9 +117,12 @@ impl Consume {
         }
     }
 
+    fn is_full(&self) -> bool {
+        self.batch.len() >= self.line.batch_rows || self.batch.bytes() >= self.line.batch_bytes
+    }
+
     fn is_due(&self) -> bool {
-        self.batch.len() >= self.line.batch_rows
-            || self.batch.bytes() >= self.line.batch_bytes
+        self.is_full()
             || self
                 .opened
                 .is_some_and(|opened| opened.elapsed() >= self.line.batch_age)

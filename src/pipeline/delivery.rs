@@ -59,9 +59,11 @@ impl Flight {
     pub(super) fn new(batch: &Batch, judged: Judged, since: Instant) -> Flight {
         let mut next = BTreeMap::new();
         let mut times: Option<(i64, i64)> = None;
+        // Offsets rise within a partition: the last one stays.
+        for run in batch.records().chunk_by(|a, b| a.partition == b.partition) {
+            next.extend(run.last().map(|last| (last.partition, last.offset + 1)));
+        }
         for record in batch.records() {
-            // Offsets rise within a partition: the last one stays.
-            next.insert(record.partition, record.offset + 1);
             if record.timestamp_ms >= 0 {
                 let (oldest, newest) = times.unwrap_or((i64::MAX, i64::MIN));
                 times = Some((

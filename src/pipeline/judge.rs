@@ -9,7 +9,7 @@ use super::Batch;
 use crate::config;
 use crate::detect::{Claim, Detector, Model, Policy, Reason, Scored, Verdict};
 use crate::metrics::{DeadLetterClass, ScoreFigures, ScoreHistograms};
-use crate::record::{Decoder, PathError, Vocabularies};
+use crate::record::{Decoded, Decoder, PathError, Vocabularies};
 use crate::vae::WeightError;
 
 /// Judges batches with one model. One a score thread; its buffers grow once.
@@ -145,35 +145,29 @@ impl Judge {
 
     /// Bytes to cells; what cannot be scored gets its disposition here.
     fn decode(&mut self, batch: &Batch, records: Range<usize>, judged: &mut Judged) {
-        self.cells.clear();
+        // Each row is overwritten whole: there is nothing to clear.
+        self.cells.resize(records.len() * self.fields, f64::NAN);
         self.rows.clear();
         for index in records {
             let Some(payload) = batch.payload(&batch.records()[index]) else {
                 judged.tombstones += 1;
                 continue;
             };
-            let start = self.cells.len();
-            self.cells.resize(start + self.fields, f64::NAN);
-            let cells = &mut self.cells[start..];
+            let cells = &mut self.cells[self.rows.len() * self.fields..][..self.fields];
             match self.decoder.decode(payload, &mut self.vocabularies, cells) {
-                Ok(decoded) if decoded.filtered => {
-                    judged.filtered += 1;
-                    self.cells.truncate(start);
-                }
+                Ok(decoded) if decoded.filtered => judged.filtered += 1,
                 Ok(decoded) => {
-                    judged.count_cells(cells, &self.categorical);
+                    judged.count_cells(cells, &decoded, &self.categorical);
                     self.rows.push((index, decoded.key));
                 }
-                Err(rejection) => {
-                    self.cells.truncate(start);
-                    judged.dead_letters.push(DeadLetter {
-                        record: index,
-                        class: rejection.class,
-                        error: rejection.to_string(),
-                    });
-                }
+                Err(rejection) => judged.dead_letters.push(DeadLetter {
+                    record: index,
+                    class: rejection.class,
+                    error: rejection.to_string(),
+                }),
             }
         }
+        self.cells.truncate(self.rows.len() * self.fields);
     }
 
     /// A scored row to its verdict.
@@ -248,10 +242,23 @@ impl Judged {
         self.filtered + self.tombstones
     }
 
-    fn count_cells(&mut self, cells: &[f64], categorical: &[bool]) {
-        for (field, cell) in cells.iter().enumerate() {
-            self.missing[field] += u64::from(cell.is_nan());
-            self.unknown_categories[field] += u64::from(categorical[field] && *cell == 0.0);
+    fn count_cells(&mut self, cells: &[f64], decoded: &Decoded, categorical: &[bool]) {
+        // Most records have neither, and this sum is quick.
+        if cells
+            .iter()
+            .map(|cell| u32::from(cell.is_nan()))
+            .sum::<u32>()
+            > 0
+        {
+            for (missing, cell) in self.missing.iter_mut().zip(cells) {
+                *missing += u64::from(cell.is_nan());
+            }
+        }
+        if decoded.unknown_categories > 0 {
+            let cells = cells.iter().zip(categorical);
+            for (unknown, (cell, categorical)) in self.unknown_categories.iter_mut().zip(cells) {
+                *unknown += u64::from(*categorical && *cell == 0.0);
+            }
         }
     }
 

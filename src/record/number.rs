@@ -54,12 +54,13 @@ impl Scanner<'_> {
 
     /// Passes a plain number that ends within eight bytes after its sign, such as `-123.456`.
     #[inline(always)]
-    fn short_number(&mut self) -> Option<f64> {
+    pub fn short_number(&mut self) -> Option<f64> {
         let negative = self.peek() == b'-';
         let start = self.at + usize::from(negative);
         let word = u64::from_le_bytes(*self.bytes.get(start..)?.first_chunk()?);
         let byte = |index: usize| (word >> (8 * index)) as u8;
-        let whole = digit_count(word);
+        let others = others(word);
+        let whole = first(others);
         if whole == 0 || whole == 8 || (whole > 1 && byte(0) == b'0') {
             return None;
         }
@@ -67,8 +68,9 @@ impl Scanner<'_> {
             // The digits on both sides of the point move together.
             let before = (1 << (8 * whole)) - 1;
             let digits = (word & before) | ((word >> 8) & !before);
-            let count = digit_count(digits);
-            (digits, count, count + 1)
+            // A point carries nothing upwards, so that the next mark is right as well.
+            let length = first(others & (others - 1));
+            (digits, length - 1, length)
         } else {
             (word, whole, whole)
         };
@@ -206,9 +208,21 @@ impl Scanner<'_> {
 /// How many digits `word` starts with.
 #[inline(always)]
 fn digit_count(word: u64) -> usize {
+    first(others(word))
+}
+
+/// A high bit at the first byte that is no digit. Those above it may be false: a byte beyond ASCII
+/// carries upwards.
+#[inline(always)]
+fn others(word: u64) -> u64 {
     let values = word ^ 0x3030_3030_3030_3030;
-    let others = (values.wrapping_add(0x7676_7676_7676_7676) | values) & 0x8080_8080_8080_8080;
-    others.trailing_zeros() as usize / 8
+    (values.wrapping_add(0x7676_7676_7676_7676) | values) & 0x8080_8080_8080_8080
+}
+
+/// The byte of the first mark; 8 if there is none.
+#[inline(always)]
+fn first(marks: u64) -> usize {
+    marks.trailing_zeros() as usize / 8
 }
 
 /// The value of the first `count` digits of `word`, all at once.

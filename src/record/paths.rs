@@ -58,6 +58,8 @@ pub(super) struct Leaf {
     pub tests: Vec<Test>,
     /// Whether anything but the cell is wanted.
     pub has_extras: bool,
+    /// The index of the cell where a number is all that is wanted.
+    pub number: Option<usize>,
 }
 
 /// The cell that a field fills.
@@ -186,6 +188,8 @@ impl Paths {
         {
             let texts = leaf.tests.iter().any(|test| matches!(test, Test::Text(_)));
             leaf.has_extras = leaf.is_key || leaf.is_time || !leaf.tests.is_empty();
+            let numeric = leaf.cell.filter(|cell| cell.kind == Kind::Numeric);
+            leaf.number = numeric.filter(|_| !leaf.has_extras).map(|cell| cell.index);
             let needs_a_value = leaf.cell.is_some() || leaf.is_key || leaf.is_time || texts;
             if needs_a_value && node.is_some() {
                 return Err(PathError::LeafAndObject(path.to_string()));

@@ -117,7 +117,15 @@ impl Walk<'_> {
             return Err(fault.in_member(index));
         }
         self.scratch.seen[index] = self.scratch.generation;
-        match self.paths.members[index].node {
+        let member = &self.paths.members[index];
+        // Most values by far; none so short is beyond an `f32`.
+        if let Some(cell) = member.leaf.number
+            && let Some(value) = self.scanner.short_number()
+        {
+            self.cells[cell] = value;
+            return Ok(());
+        }
+        match member.node {
             Some(node) => self.branch(index, node, depth),
             None => {
                 let start = self.scanner.at;
