@@ -2,7 +2,7 @@
 //! explained outliers.
 //!
 //! The modules stand on floors; a file uses its own folder and lower floors, never higher ones
-//! (`tests/floors.rs` reads the `use` lines and fails when that breaks):
+//! (`tests/line/floors.rs` reads the `use` lines and fails when that breaks):
 //!
 //! | floor | modules |
 //! | --- | --- |

@@ -1,0 +1,15 @@
+//! What every chapter stands on.
+
+pub mod broker;
+pub mod client;
+pub mod process;
+pub mod records;
+pub mod scores;
+pub mod setup;
+pub mod wait;
+
+pub use broker::Broker;
+pub use client::{Client, Message, Record};
+pub use process::{Ended, Outlierd, outlierd};
+pub use setup::Setup;
+pub use wait::until;

@@ -1,0 +1,22 @@
+//! The real binary against an embedded broker, watched by clients of the tests' own.
+//!
+//! `harness` holds the broker with its faults, the processes, the clients and the records; every
+//! other module is a chapter of what outlierd promises. Each test has its own broker, so that all
+//! can run at once. Nothing waits for a fixed time: conditions are waited for, with a deadline.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod harness;
+
+mod commands;
+mod configuration;
+mod dead_letters;
+mod dispositions;
+mod floors;
+mod health;
+mod outliers;
+mod output;
+mod rebalance;
+mod restart;
+mod start;
+mod stop;
