@@ -80,12 +80,22 @@ pub struct Init {
     /// Where the configuration goes; `-` is standard output
     #[arg(long, short, default_value = "outlierd.toml", value_name = "FILE")]
     pub output: PathBuf,
+    #[command(flatten)]
+    pub properties: Properties,
     /// Records to look at
     #[arg(long, default_value_t = 10_000, value_name = "N")]
     pub sample: usize,
     /// Overwrite the configuration if it exists
     #[arg(long)]
     pub force: bool,
+}
+
+/// Settings of librdkafka for commands without a configuration.
+#[derive(Debug, Args)]
+pub struct Properties {
+    /// A setting of librdkafka, as security.protocol=ssl; may be given several times
+    #[arg(long = "property", short = 'X', value_name = "KEY=VALUE", value_parser = property)]
+    pub given: Vec<(String, String)>,
 }
 
 /// Which configuration.
@@ -169,6 +179,8 @@ pub struct Feed {
     /// The topic to write
     #[arg(long)]
     pub topic: String,
+    #[command(flatten)]
+    pub properties: Properties,
     /// The field whose value becomes the key
     #[arg(long, value_name = "PATH")]
     pub key: Option<String>,
@@ -190,6 +202,12 @@ pub struct Show {
     /// For programs: the manifest as JSON
     #[arg(long)]
     pub json: bool,
+}
+
+fn property(text: &str) -> Result<(String, String), String> {
+    text.split_once('=')
+        .map(|(key, value)| (key.trim().to_owned(), value.trim().to_owned()))
+        .ok_or_else(|| "KEY=VALUE is wanted, as security.protocol=ssl".into())
 }
 
 /// `75s`, `10m`, `2h`.

@@ -23,7 +23,7 @@ pub(super) fn run(arguments: &cli::Feed) -> anyhow::Result<()> {
     }
     let connection = Connection::new(&config::Kafka {
         brokers: arguments.brokers.clone(),
-        properties: [].into(),
+        properties: arguments.properties.given.iter().cloned().collect(),
         secrets: [].into(),
     });
     let mut rows = files::open(&arguments.file)?;

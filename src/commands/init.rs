@@ -59,7 +59,7 @@ fn sample_file(path: &Path, sample: usize, survey: &mut Survey) -> anyhow::Resul
 fn sample_topic(arguments: &cli::Init, survey: &mut Survey) -> anyhow::Result<usize> {
     let connection = Connection::new(&config::Kafka {
         brokers: arguments.brokers.clone(),
-        properties: [].into(),
+        properties: arguments.properties.given.iter().cloned().collect(),
         secrets: [].into(),
     });
     let newest = Bounds {

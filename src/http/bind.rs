@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use tokio::net::TcpListener;
 
-/// Why the address could not be taken: the caller stops, with exit status 64.
+/// Why the address could not be taken: the caller stops.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot listen on {addr} for http: {why}; {remedy}")]
 pub struct BindError {

@@ -13,7 +13,7 @@ use rdkafka::producer::{BaseRecord, DeliveryResult, Producer, ProducerContext, T
 use super::client::{ClientError, Connection, Reporting};
 use super::topics::{self, TopicFault};
 use crate::health::Health;
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, PublishError};
 
 /// Which of the two topics a message goes to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,6 +47,30 @@ pub enum Refusal {
     /// Try again later; nothing may be skipped.
     #[error("{0}")]
     Later(#[source] KafkaError),
+}
+
+impl Refusal {
+    /// As it is counted.
+    pub fn reason(&self) -> PublishError {
+        use RDKafkaErrorCode as E;
+        let Refusal::Later(error) = self else {
+            return PublishError::TooLarge;
+        };
+        match error.rdkafka_error_code() {
+            Some(E::MessageTimedOut | E::RequestTimedOut) => PublishError::Timeout,
+            Some(
+                E::TopicAuthorizationFailed
+                | E::ClusterAuthorizationFailed
+                | E::UnknownTopicOrPartition
+                | E::UnknownTopic
+                | E::UnknownPartition
+                | E::InvalidTopic
+                | E::PolicyViolation
+                | E::InvalidRecord,
+            ) => PublishError::Refused,
+            _ => PublishError::Other,
+        }
+    }
 }
 
 /// Why the outlet cannot go on.

@@ -46,9 +46,9 @@ macro_rules! label {
 label! {
     /// What became of a record. Every record has exactly one.
     pub enum Disposition as "disposition" {
-        /// Scored, and not odd enough to be an outlier.
+        /// Scored, and not odd enough to be an outlier, or muted.
         Normal = "normal",
-        /// Scored and published as an outlier, or muted.
+        /// Scored, odd enough, and published.
         Outlier = "outlier",
         /// Could not be scored: it stands on the dead-letter topic.
         DeadLetter = "dead_letter",

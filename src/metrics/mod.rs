@@ -64,7 +64,8 @@ declare::metrics! {
         records: Family<Disposition, IntCounter> = "outlierd_records_total" in "records",
         /// Records that were not meant to be scored.
         skipped: Family<SkipReason, IntCounter> = "outlierd_skipped_total" in "records",
-        /// Outliers that were counted and not published, because someone muted them.
+        /// Normal records that were odd, but only in fields whose deviation does not count (`direction`,
+        /// `min_deviation`).
         muted: IntCounter = "outlierd_muted_total" in "records",
         /// Records that could not be scored.
         dead_letters: Family<DeadLetterClass, IntCounter> = "outlierd_dead_letters_total" in "records",
@@ -84,7 +85,7 @@ declare::metrics! {
         score: Histogram = "outlierd_score" in "spreads" [SCORE],
         /// How rare a record is: 3 means that one normal record in a thousand looks this odd.
         severity: Histogram = "outlierd_severity" in "-log10 p" [SEVERITY],
-        /// Mean squared error of the reconstruction over the scaled fields.
+        /// Sum of the squared errors of the reconstruction over the scaled fields of a record.
         reconstruction_error: Histogram = "outlierd_reconstruction_error" in "scaled units squared" [RECONSTRUCTION_ERROR],
         /// Evidence lower bound of a record: the lower, the odder.
         elbo: Histogram = "outlierd_elbo" in "nats" [ELBO],

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::Receiver;
 
 use super::{Batch, Judged, LineError};
-use crate::kafka::{Destination, Outgoing, Outlet, Refusal, Report};
+use crate::kafka::{Destination, Outgoing, Outlet, OutletError, Refusal, Report};
 use crate::metrics::{Metrics, OutputTopic, PublishError};
 
 /// Batches that may wait for their acknowledgements. With the batch's own bounds this bounds what
@@ -164,11 +164,11 @@ impl Delivery {
         match report.outcome {
             Ok(()) => self.delivered(report.number),
             Err(Refusal::TooLarge) => return self.too_large(report.number),
-            Err(Refusal::Later(error)) => {
+            Err(refusal) => {
                 if let Some(reason) = self.outlet.fatal_error() {
-                    return Err(LineError::Output(crate::kafka::OutletError::Fatal(reason)));
+                    return Err(LineError::Output(OutletError::Fatal(reason)));
                 }
-                self.refuse(report.number, PublishError::Refused, &error.to_string());
+                self.refuse(report.number, refusal.reason(), &refusal.to_string());
             }
         }
         Ok(())

@@ -23,8 +23,17 @@ pub struct Judge {
     fields: usize,
     /// Cells of the decoded rows, row-major.
     cells: Vec<f64>,
-    /// Of each decoded row: its record, and where its key lies in the payload.
-    rows: Vec<(usize, Option<Range<usize>>)>,
+    rows: Vec<Row>,
+}
+
+/// A decoded row.
+struct Row {
+    /// Its record in the batch.
+    record: usize,
+    /// Where its key lies in the payload.
+    key: Option<Range<usize>>,
+    /// Its time, epoch seconds.
+    time: Option<f64>,
 }
 
 /// Why a judge cannot be made.
@@ -65,6 +74,9 @@ pub struct Finding {
     pub reasons: Vec<Reason>,
     /// What an episode belongs to.
     pub key: Option<Vec<u8>>,
+    /// The time of the event, epoch milliseconds: the field of `input.time`, else the record's own;
+    /// below 0 if it has none.
+    pub time_ms: i64,
 }
 
 /// A record that cannot be scored.
@@ -132,8 +144,8 @@ impl Judge {
         match self.detector.score(&self.cells).map(<[Scored]>::len) {
             Ok(rows) => (0..rows).for_each(|row| self.decide(batch, row, &mut judged)),
             Err(error) => {
-                let dead = self.rows.iter().map(|(record, _)| DeadLetter {
-                    record: *record,
+                let dead = self.rows.iter().map(|row| DeadLetter {
+                    record: row.record,
                     class: DeadLetterClass::DimMismatch,
                     error: error.to_string(),
                 });
@@ -158,7 +170,11 @@ impl Judge {
                 Ok(decoded) if decoded.filtered => judged.filtered += 1,
                 Ok(decoded) => {
                     judged.count_cells(cells, &decoded, &self.categorical);
-                    self.rows.push((index, decoded.key));
+                    self.rows.push(Row {
+                        record: index,
+                        key: decoded.key,
+                        time: decoded.time,
+                    });
                 }
                 Err(rejection) => judged.dead_letters.push(DeadLetter {
                     record: index,
@@ -173,10 +189,10 @@ impl Judge {
     /// A scored row to its verdict.
     fn decide(&mut self, batch: &Batch, row: usize, judged: &mut Judged) {
         let scored = self.detector.scored()[row];
-        let (record, key) = &self.rows[row];
+        let decoded = &self.rows[row];
         if !scored.score.is_finite() {
             judged.dead_letters.push(DeadLetter {
-                record: *record,
+                record: decoded.record,
                 class: DeadLetterClass::Panic,
                 error: "the score is not a finite number".into(),
             });
@@ -197,21 +213,26 @@ impl Judge {
                 judged.normal += 1;
                 judged.muted += 1;
             }
-            Verdict::Outlier => {
-                let record_of = &batch.records()[*record];
-                let from_payload = key
-                    .clone()
-                    .and_then(|range| batch.payload(record_of)?.get(range));
-                judged.outliers.push(Finding {
-                    record: *record,
-                    scored,
-                    claim: self.detector.model().calibration.claim(scored.score),
-                    reasons: self.detector.reasons(row, cells),
-                    key: from_payload
-                        .or_else(|| batch.key(record_of))
-                        .map(<[u8]>::to_vec),
-                });
-            }
+            Verdict::Outlier => judged.outliers.push(self.finding(batch, row, cells)),
+        }
+    }
+
+    fn finding(&self, batch: &Batch, row: usize, cells: &[f64]) -> Finding {
+        let (decoded, scored) = (&self.rows[row], self.detector.scored()[row]);
+        let record = &batch.records()[decoded.record];
+        let range = decoded.key.clone();
+        let from_payload = range.and_then(|range| batch.payload(record)?.get(range));
+        Finding {
+            record: decoded.record,
+            scored,
+            claim: self.detector.model().calibration.claim(scored.score),
+            reasons: self.detector.reasons(row, cells),
+            key: from_payload
+                .or_else(|| batch.key(record))
+                .map(<[u8]>::to_vec),
+            time_ms: decoded
+                .time
+                .map_or(record.timestamp_ms, |seconds| (seconds * 1000.0) as i64),
         }
     }
 }

@@ -106,11 +106,8 @@ impl Messages {
         let record = &batch.records()[finding.record];
         let id = self.id(record);
         let episode_key = finding.key.as_deref().unwrap_or_default();
-        let episode = self.episodes.assign(episode_key, &id, record.timestamp_ms);
-        let key = finding
-            .key
-            .as_deref()
-            .map(|key| self.redaction.episode_key(key));
+        let episode = self.episodes.assign(episode_key, &id, finding.time_ms);
+        let key = finding.key.as_deref().map(|key| self.redaction.key(key));
         let mut reasons = finding.reasons.clone();
         reasons.truncate(REASONS);
         reasons.retain(|reason| reason.share >= LEAST_SHARE);
@@ -123,7 +120,7 @@ impl Messages {
             topic: &self.origin.topic,
             partition: record.partition,
             offset: record.offset,
-            timestamp: rfc3339(record.timestamp_ms),
+            timestamp: rfc3339(finding.time_ms),
             key: key.as_deref().map(printable),
             summary: sentence(&reasons),
             claim: finding.claim.to_string(),
@@ -140,7 +137,7 @@ impl Messages {
             reference: None,
         };
         let payload = batch.payload(record).unwrap_or_default();
-        let kafka_key = batch.key(record).map(|key| self.redaction.kafka_key(key));
+        let kafka_key = batch.key(record).map(|key| self.redaction.key(key));
         let outgoing = |payload| Outgoing {
             to: Destination::Outliers,
             key: kafka_key.clone(),
@@ -174,7 +171,7 @@ impl Messages {
             ),
             ("outlierd.error", dead.error.clone().into_bytes()),
         ];
-        let key = batch.key(record).map(|key| self.redaction.kafka_key(key));
+        let key = batch.key(record).map(|key| self.redaction.key(key));
         let reference = serde_json::json!({
             "schema": SCHEMA,
             "class": dead.class.as_str(),

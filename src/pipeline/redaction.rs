@@ -20,9 +20,9 @@ pub struct Redaction {
     paths: Vec<String>,
     /// Paths of the configured fields, for `Copied::Fields`.
     fields: Vec<String>,
-    /// Whether what an episode belongs to (the Kafka key or the field of `input.key`) is redacted.
-    episode_key: bool,
-    kafka_key: bool,
+    /// Whether keys are redacted. Producers take the Kafka key from the record and an episode's
+    /// key is one or the other: where one is hidden, both are.
+    key: bool,
     mac: Option<Hmac<Sha256>>,
 }
 
@@ -35,9 +35,7 @@ impl Redaction {
         let redacts = |path: &str| output.redact.iter().any(|redacted| covers(redacted, path));
         Redaction {
             copied: output.record,
-            episode_key: redacts(input.key.as_deref().unwrap_or(KAFKA_KEY)),
-            // Producers take the Kafka key from the record: where its field is hidden, so is it.
-            kafka_key: redacts(KAFKA_KEY) || input.key.as_deref().is_some_and(redacts),
+            key: redacts(KAFKA_KEY) || input.key.as_deref().is_some_and(redacts),
             paths: output.redact.clone(),
             fields: fields.iter().map(|field| field.path.clone()).collect(),
             mac: output
@@ -79,18 +77,9 @@ impl Redaction {
         }
     }
 
-    /// What an episode belongs to, as it may be shown.
-    pub fn episode_key(&self, key: &[u8]) -> Vec<u8> {
-        self.hide_if(self.episode_key, key)
-    }
-
-    /// The Kafka key as it may be shown.
-    pub fn kafka_key(&self, key: &[u8]) -> Vec<u8> {
-        self.hide_if(self.kafka_key, key)
-    }
-
-    fn hide_if(&self, hidden: bool, key: &[u8]) -> Vec<u8> {
-        if hidden {
+    /// A key, Kafka's or an episode's, as it may be shown.
+    pub fn key(&self, key: &[u8]) -> Vec<u8> {
+        if self.key {
             self.hash(key).into_bytes()
         } else {
             key.to_vec()
@@ -103,7 +92,13 @@ impl Redaction {
             .iter_mut()
             .filter(|reason| self.hides(&reason.field))
         {
-            let text = format!("{:?}", reason.observed);
+            // The same text as in the record, so that both hashes agree.
+            let text = match &reason.observed {
+                Observed::Missing => continue,
+                Observed::Word(word) => word.clone(),
+                Observed::Number(number) => number.to_string(),
+                Observed::Flag(flag) => flag.to_string(),
+            };
             reason.observed = Observed::Word(self.hash(text.as_bytes()));
             reason.expected = Expected::Withheld;
         }
@@ -179,8 +174,7 @@ mod tests {
             copied,
             paths: redact.iter().map(ToString::to_string).collect(),
             fields: fields.iter().map(ToString::to_string).collect(),
-            episode_key: redact.contains(&KAFKA_KEY),
-            kafka_key: redact.contains(&KAFKA_KEY),
+            key: redact.contains(&KAFKA_KEY),
             mac: Hmac::new_from_slice(b"pepper").ok(),
         }
     }
@@ -231,12 +225,9 @@ mod tests {
 
     #[test]
     fn the_key_is_hidden_when_asked_for() {
-        assert_eq!(
-            redaction(Copied::None, &[], &[]).kafka_key(b"4111"),
-            b"4111"
-        );
+        assert_eq!(redaction(Copied::None, &[], &[]).key(b"4111"), b"4111");
         assert_ne!(
-            redaction(Copied::None, &["$key"], &[]).kafka_key(b"4111"),
+            redaction(Copied::None, &["$key"], &[]).key(b"4111"),
             b"4111"
         );
     }
