@@ -65,11 +65,7 @@ fn members(pressure: f64, flow: f64, temperature: f64, mode: &str, open: bool) -
 pub fn readings(seed: u64, count: usize, one_in: usize) -> Vec<String> {
     let mut pump = Pump::new(seed);
     let reading = |number: usize| {
-<<<<<<< HEAD
-        let members = if number % one_in == 0 {
-=======
         let members = if number.is_multiple_of(one_in) {
->>>>>>> refs/heads/itest
             pump.odd()
         } else {
             pump.ordinary()
