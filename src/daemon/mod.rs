@@ -11,7 +11,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
-use tokio::task::JoinHandle;
 
 use crate::config::Config;
 use crate::detect::Policy;
@@ -64,7 +63,6 @@ pub struct Daemon {
     metrics: Arc<Metrics>,
     /// Dropping it ends the HTTP server.
     _close_http: watch::Sender<()>,
-    housekeeping: JoinHandle<()>,
 }
 
 impl Daemon {
@@ -115,7 +113,6 @@ impl Daemon {
             line,
             grace: config.line.grace,
             address,
-            housekeeping: tokio::spawn(keep_house(Arc::clone(&health), Arc::clone(&metrics))),
             health,
             metrics,
             _close_http: close_http,
@@ -153,7 +150,6 @@ impl Daemon {
         let died = self.line.has_ended();
         self.health
             .set(Condition::Stopping, Err("told to stop".into()));
-        self.housekeeping.abort();
         if !died {
             tracing::info!("stopping: finishing what is held, at most {:?}", self.grace);
         }
@@ -269,15 +265,6 @@ fn serve(
         if let Err(error) = http::serve(listener, metrics, health, status, shutdown).await {
             tracing::error!("http: {error}");
         }
-    }
-}
-
-/// Whether it is ready, as a metric.
-async fn keep_house(health: Arc<Health>, metrics: Arc<Metrics>) {
-    let mut second = tokio::time::interval(Duration::from_secs(1));
-    loop {
-        second.tick().await;
-        metrics.ready.set(i64::from(health.readiness().is_empty()));
     }
 }
 
