@@ -149,6 +149,10 @@ impl Reporting {
     pub(super) fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         use RDKafkaLogLevel as L;
         let client = self.name;
+        // Settings for all clients are passed to each; those of the other kind are no news.
+        if facility == "CONFWARN" && message.contains("will be ignored by this") {
+            return;
+        }
         match level {
             L::Emerg | L::Alert | L::Critical | L::Error => {
                 tracing::warn!(client, facility, "librdkafka: {message}");

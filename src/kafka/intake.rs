@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use rdkafka::TopicPartitionList;
-use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, RebalanceProtocol};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::topic_partition_list::Offset;
@@ -259,6 +259,15 @@ impl Intake {
         Ok(list.count())
     }
 
+    fn unassign(&self) -> Result<(), KafkaError> {
+        match self.consumer.rebalance_protocol() {
+            RebalanceProtocol::Cooperative => self
+                .consumer
+                .incremental_unassign(&self.consumer.assignment()?),
+            _ => self.consumer.unassign(),
+        }
+    }
+
     /// Leaves the group. Dropping a consumer can block while brokers are down, so that happens on
     /// a thread of its own which nobody waits for longer than `patience`.
     pub fn leave(self, patience: Duration) {
@@ -268,7 +277,7 @@ impl Intake {
             .store(true, Ordering::SeqCst);
         let (done, wait) = std::sync::mpsc::channel();
         std::thread::spawn(move || {
-            if let Err(error) = self.consumer.unassign() {
+            if let Err(error) = self.unassign() {
                 tracing::debug!("unassign: {error}");
             }
             drop(self);
