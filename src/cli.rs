@@ -68,9 +68,8 @@ pub struct Demo {
 
 #[derive(Debug, Args)]
 pub struct Init {
-    /// The cluster, as host:port[,host:port...]
-    #[arg(long, default_value = "localhost:9092")]
-    pub brokers: String,
+    #[command(flatten)]
+    pub cluster: Cluster,
     /// The topic to read
     #[arg(long)]
     pub topic: String,
@@ -80,8 +79,6 @@ pub struct Init {
     /// Where the configuration goes; `-` is standard output
     #[arg(long, short, default_value = "outlierd.toml", value_name = "FILE")]
     pub output: PathBuf,
-    #[command(flatten)]
-    pub properties: Properties,
     /// Records to look at
     #[arg(long, default_value_t = 10_000, value_name = "N")]
     pub sample: usize,
@@ -90,12 +87,15 @@ pub struct Init {
     pub force: bool,
 }
 
-/// Settings of librdkafka for commands without a configuration.
+/// Which cluster, for commands without a configuration.
 #[derive(Debug, Args)]
-pub struct Properties {
+pub struct Cluster {
+    /// The cluster, as host:port[,host:port...]
+    #[arg(long, default_value = "localhost:9092")]
+    pub brokers: String,
     /// A setting of librdkafka, as security.protocol=ssl; may be given several times
     #[arg(long = "property", short = 'X', value_name = "KEY=VALUE", value_parser = property)]
-    pub given: Vec<(String, String)>,
+    pub properties: Vec<(String, String)>,
 }
 
 /// Which configuration.
@@ -173,14 +173,11 @@ pub struct Score {
 pub struct Feed {
     /// The CSV or NDJSON file (also .gz)
     pub file: PathBuf,
-    /// The cluster, as host:port[,host:port...]
-    #[arg(long, default_value = "localhost:9092")]
-    pub brokers: String,
+    #[command(flatten)]
+    pub cluster: Cluster,
     /// The topic to write
     #[arg(long)]
     pub topic: String,
-    #[command(flatten)]
-    pub properties: Properties,
     /// The field whose value becomes the key
     #[arg(long, value_name = "PATH")]
     pub key: Option<String>,

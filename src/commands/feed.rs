@@ -5,11 +5,11 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use serde_json::Value;
 
+use super::connection;
 use super::material::bar;
 use crate::cli;
-use crate::config;
 use crate::files;
-use crate::kafka::{Connection, Feeder, partitions};
+use crate::kafka::{Feeder, partitions};
 
 /// How long the last acknowledgements may take.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -21,11 +21,7 @@ pub(super) fn run(arguments: &cli::Feed) -> anyhow::Result<()> {
     if let Some(speed) = arguments.speed {
         anyhow::ensure!(speed > 0.0, "--speed {speed}: a factor above 0");
     }
-    let connection = Connection::new(&config::Kafka {
-        brokers: arguments.brokers.clone(),
-        properties: arguments.properties.given.iter().cloned().collect(),
-        secrets: [].into(),
-    });
+    let connection = connection(&arguments.cluster);
     let mut rows = files::open(&arguments.file)?;
     partitions(&connection, &arguments.topic)?;
     let feeder = Feeder::new(&connection, &arguments.topic)?;

@@ -4,10 +4,10 @@ use std::path::Path;
 
 use anyhow::Context;
 
+use super::connection;
 use crate::cli;
-use crate::config;
 use crate::files;
-use crate::kafka::{Bounds, Connection, Reader};
+use crate::kafka::{Bounds, Reader};
 use crate::record::survey::{Report, Suggestion, Survey};
 
 pub(super) fn run(arguments: &cli::Init) -> anyhow::Result<()> {
@@ -28,7 +28,7 @@ pub(super) fn run(arguments: &cli::Init) -> anyhow::Result<()> {
          --from-file"
     );
     let report = survey.report();
-    let text = report.to_toml(&arguments.brokers, &arguments.topic);
+    let text = report.to_toml(&arguments.cluster.brokers, &arguments.topic);
     if to_stdout {
         return Ok(std::io::Write::write_all(
             &mut std::io::stdout(),
@@ -57,11 +57,7 @@ fn sample_file(path: &Path, sample: usize, survey: &mut Survey) -> anyhow::Resul
 }
 
 fn sample_topic(arguments: &cli::Init, survey: &mut Survey) -> anyhow::Result<usize> {
-    let connection = Connection::new(&config::Kafka {
-        brokers: arguments.brokers.clone(),
-        properties: arguments.properties.given.iter().cloned().collect(),
-        secrets: [].into(),
-    });
+    let connection = connection(&arguments.cluster);
     let newest = Bounds {
         newest: Some(arguments.sample),
         ..Bounds::default()

@@ -2,8 +2,9 @@
 
 use std::process::ExitCode;
 
-use crate::cli::{Cli, Command};
+use crate::cli::{self, Cli, Command};
 use crate::config::{self, Config};
+use crate::kafka::Connection;
 
 /// Prints a line for the user. Unlike `println!` it does not panic when nobody reads on.
 macro_rules! say {
@@ -86,6 +87,15 @@ fn load(path: &std::path::Path) -> anyhow::Result<Config> {
     let variables = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
     Ok(config::load(path, variables)?)
+}
+
+/// The cluster that the command line names.
+fn connection(cluster: &cli::Cluster) -> Connection {
+    Connection::new(&config::Kafka {
+        brokers: cluster.brokers.clone(),
+        properties: cluster.properties.iter().cloned().collect(),
+        secrets: [].into(),
+    })
 }
 
 /// Log lines go to standard error, as `[log]` says.

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use super::explanation::explain;
 use super::{Calibration, Fitted, Model, Policy, Reason};
-use crate::features::Encoding;
 use crate::vae::{Rows, RowsError, Scorer, Scores, WeightError};
 
 /// Scores rows of cells with a model, and judges them by a policy. One a thread; its buffers grow
@@ -186,15 +185,6 @@ impl Detector {
             &expected,
             &variance,
         )
-    }
-
-    /// Each row's terms of network `member`, as the last call of [`Self::score`] left them.
-    pub fn terms(&self, member: usize) -> &Scores {
-        &self.outputs[member]
-    }
-
-    pub fn encoding(&self) -> &Encoding {
-        &self.model.encoding
     }
 }
 
