@@ -112,12 +112,7 @@ impl Scorer {
     /// The rows were made for another shape.
     pub fn score(&self, rows: Rows<'_>, out: &mut Scores) -> Result<(), RowsError> {
         rows.fit(&self.shape)?;
-        out.fit(
-            rows.len(),
-            self.shape.width(),
-            self.shape.heads.len(),
-            &self.strides(),
-        );
+        out.fit(rows.len(), &self.shape, &self.strides());
         for first in (0..rows.len()).step_by(BLOCK) {
             let count = BLOCK.min(rows.len() - first);
             self.load(rows, first, count, &mut out.scratch);
@@ -247,9 +242,11 @@ impl Scorer {
 
     fn store(&self, first: usize, count: usize, out: &mut Scores) {
         let (width, heads) = (self.shape.width(), self.shape.heads.len());
+        let latent = self.shape.latent;
         let Strides {
             columns,
             cells,
+            code,
             output,
             ..
         } = self.strides();
@@ -265,6 +262,10 @@ impl Scorer {
             let squared = &scratch.squared[row * cells..][..cells];
             let mean = &scratch.output[row * output..][..columns];
             let variance = &scratch.variance[row * columns..][..columns];
+            let posterior = &scratch.code[row * code..][..latent];
+            let spread = &scratch.code_variance[row * code + latent..][..latent];
+            out.code[place * latent..][..latent].copy_from_slice(posterior);
+            out.code_variance[place * latent..][..latent].copy_from_slice(spread);
             out.nll[place] = total(surprise);
             out.squared_error[place] = total(squared);
             unpack(

@@ -1,6 +1,7 @@
 //! What scoring says of rows, and the memory it works in.
 
 use super::score::{BLOCK, Strides};
+use crate::vae::shape::Shape;
 
 /// The scores of rows under one network, an array a score. The arrays grow to the largest batch and
 /// are then used again. Columns and heads are in the order of the shape.
@@ -21,6 +22,10 @@ pub struct Scores {
     pub expected: Vec<f32>,
     /// Rows x columns: the variance that it expects, p(1 - p) for probabilities.
     pub variance: Vec<f32>,
+    /// Rows x latent: the mean of the code's posterior.
+    pub code: Vec<f32>,
+    /// Rows x latent: its variance.
+    pub code_variance: Vec<f32>,
     pub(super) scratch: Scratch,
 }
 
@@ -51,7 +56,8 @@ impl Scores {
     }
 
     /// Makes room for `rows` rows.
-    pub(super) fn fit(&mut self, rows: usize, width: usize, heads: usize, strides: &Strides) {
+    pub(super) fn fit(&mut self, rows: usize, shape: &Shape, strides: &Strides) {
+        let (width, heads) = (shape.width(), shape.heads.len());
         for by_row in [&mut self.nll, &mut self.kl, &mut self.squared_error] {
             by_row.resize(rows, 0.0);
         }
@@ -60,6 +66,9 @@ impl Scores {
         }
         for by_column in [&mut self.expected, &mut self.variance] {
             by_column.resize(rows * width, 0.0);
+        }
+        for by_unit in [&mut self.code, &mut self.code_variance] {
+            by_unit.resize(rows * shape.latent, 0.0);
         }
         self.scratch.fit(rows.min(BLOCK), strides);
     }
