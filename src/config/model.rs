@@ -71,9 +71,14 @@ impl Train {
         let shares = number(|share| (0.05..=0.5).contains(&share), "from 0.05 to 0.5");
         let calibration_share = section.or("calibration_share", "0.2", shares);
         let hidden = section.or("hidden", "64", whole(4..=1024));
-        let latent = section.or("latent", "8", whole(1..=128));
+        let latent = section.or("latent", "16", whole(1..=128));
         let deviations = number(|floor| floor > 0.0 && floor <= 10.0, "above 0, at most 10");
-        let floors = section.list("floors", "[0.2]", 1..=MOST_MEMBERS, deviations);
+        let floors = section.list(
+            "floors",
+            "[0.1, 0.2, 0.4, 1.0]",
+            1..=MOST_MEMBERS,
+            deviations,
+        );
         let max_steps = section.or("max_steps", "2000", whole(1..=1_000_000));
         // The model's manifest is JSON: larger numbers would not survive every reader of it.
         let seed = section.or("seed", "1", whole(0..=u64::from(u32::MAX)));

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::explanation::explain;
-use super::{Calibration, Fitted, Model, Policy, Reason};
+use super::{Calibration, Fitted, Model, Policy, Reason, mean_score};
 use crate::vae::{Rows, RowsError, Scorer, Scores, WeightError};
 
 /// Scores rows of cells with a model, and judges them by a policy. One a thread; its buffers grow
@@ -26,7 +26,8 @@ pub struct Detector {
 /// What a record gets, whatever becomes of it. Means over the members of the ensemble.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Scored {
-    /// Standardised NLL + KL / 2: 0 is the median of held-out rows, 1 their 0.9 quantile.
+    /// Mean of the standardised NLL of the row and of its code: 0 is about the median of held-out
+    /// rows, 1 about their 0.9 quantile.
     pub score: f32,
     /// P(a normal record scores at least this), in (0, 1].
     pub p: f64,
@@ -70,7 +71,9 @@ impl Detector {
             networks: model
                 .members
                 .iter()
-                .map(|fitted| Scorer::new(&model.shape, &fitted.member))
+                .map(|fitted| {
+                    Scorer::new(&model.shape, &fitted.member)?.with_mixture(&fitted.mixture)
+                })
                 .collect::<Result<_, _>>()?,
             outputs: model.members.iter().map(|_| Scores::default()).collect(),
             width: model.encoding.width(),
@@ -170,7 +173,7 @@ impl Detector {
             for (head, (nll, median)) in terms.enumerate() {
                 if there[head] > 0.0 {
                     contributions[self.field_of_head[head]] +=
-                        (nll - median) / fitted.spread / self.outputs.len() as f32;
+                        0.5 * (nll - median) / fitted.nll.spread / self.outputs.len() as f32;
                 }
             }
         }
@@ -191,15 +194,19 @@ impl Detector {
 fn combine(members: &[Fitted], outputs: &[Scores], row: usize, known: &Calibration) -> Scored {
     let share = 1.0 / members.len() as f32;
     let mut mean = Scored {
-        score: 0.0,
+        score: mean_score(
+            members
+                .iter()
+                .zip(outputs)
+                .map(|(fitted, output)| fitted.score(output.nll[row], output.code_nll[row])),
+        ),
         p: 1.0,
         reconstruction_error: 0.0,
         log_likelihood: 0.0,
         kl: 0.0,
     };
-    for (fitted, output) in members.iter().zip(outputs) {
+    for output in outputs {
         let (nll, kl) = (output.nll[row], output.kl[row]);
-        mean.score += (nll + kl / 2.0 - fitted.center) / fitted.spread * share;
         mean.reconstruction_error += output.squared_error[row] * share;
         mean.log_likelihood -= nll * share;
         mean.kl += kl * share;

@@ -18,6 +18,6 @@ pub use detector::{Detector, Scored, Verdict};
 pub use episode::{Episode, Episodes};
 pub use explanation::{Expected, Observed, Reason, Side, sentence};
 pub(crate) use model::hex;
-pub use model::{Fitted, Golden, HeldOut, Model, Provenance};
+pub use model::{Fitted, Golden, HeldOut, Model, Provenance, Standard, mean_score};
 pub use pareto::Pareto;
 pub use policy::{FieldPolicy, Policy, Threshold};

@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 use super::Calibration;
 use crate::config::TrainingData;
 use crate::features::Encoding;
-use crate::vae::{Member, Shape};
+use crate::vae::{Member, Mixture, Shape};
 
 /// A trained model, in memory. `registry` reads and writes it as one file.
 #[derive(Debug, Clone, PartialEq)]
@@ -24,12 +24,47 @@ pub struct Model {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Fitted {
     pub member: Member,
-    /// Median over held-out rows of NLL + KL / 2.
-    pub center: f32,
-    /// Their 0.9 quantile less the median; above 0.
-    pub spread: f32,
+    /// Its aggregated posterior.
+    pub mixture: Mixture,
+    /// Of the row's NLL.
+    pub nll: Standard,
+    /// Of the NLL of the row's code.
+    pub code_nll: Standard,
     /// Median of each head's NLL: what an ordinary record's head costs. One a head.
     pub head_medians: Vec<f32>,
+}
+
+/// A scale on which the median of held-out rows is 0 and their 0.9 quantile is 1.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Standard {
+    /// The median.
+    pub center: f32,
+    /// The 0.9 quantile less the median; above 0.
+    pub spread: f32,
+}
+
+impl Standard {
+    pub fn of(&self, value: f32) -> f32 {
+        (value - self.center) / self.spread
+    }
+
+    /// Whether a value can be put on this scale.
+    pub fn is_sound(&self) -> bool {
+        self.center.is_finite() && self.spread.is_finite() && self.spread > 0.0
+    }
+}
+
+impl Fitted {
+    /// How odd a row with these terms is to this network: the mean of both on their scales.
+    pub fn score(&self, nll: f32, code_nll: f32) -> f32 {
+        0.5 * (self.nll.of(nll) + self.code_nll.of(code_nll))
+    }
+}
+
+/// What an ensemble makes of the scores of its members.
+pub fn mean_score(scores: impl ExactSizeIterator<Item = f32>) -> f32 {
+    let share = 1.0 / scores.len() as f32;
+    scores.map(|score| score * share).sum()
 }
 
 /// Means over the held-out rows, nats a record, at the posterior mean.

@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 
 use super::manifest::{FORMAT, Manifest};
 use crate::detect::{Calibration, Detector, Fitted, Golden, Model, Policy, hex};
-use crate::vae::Member;
+use crate::vae::{Member, Mixture};
 
 /// The key of the manifest in the safetensors header.
 const KEY: &str = "outlierd";
@@ -43,6 +43,11 @@ pub enum ModelError {
          outlierd or train again", path = path.display()
     )]
     Newer { path: PathBuf, found: u32 },
+    #[error(
+        "model {path} has format {found}, and this outlierd reads format {FORMAT}: train again",
+        path = path.display()
+    )]
+    Older { path: PathBuf, found: u32 },
 }
 
 /// A model with what its file says of it.
@@ -126,6 +131,16 @@ fn tensors(model: &Model) -> Tensors {
         for (name, shape, values) in fitted.member.tensors() {
             add(format!("member.{index}.{name}"), shape.to_vec(), values);
         }
+        let mixture = &fitted.mixture;
+        let components = mixture.weights().len();
+        let cells = vec![components, mixture.latent()];
+        for (name, shape, values) in [
+            ("weights", vec![components], mixture.weights()),
+            ("means", cells.clone(), mixture.means()),
+            ("variances", cells, mixture.variances()),
+        ] {
+            add(format!("member.{index}.mixture.{name}"), shape, values);
+        }
         let medians = &fitted.head_medians;
         add(
             format!("member.{index}.head_medians"),
@@ -187,10 +202,12 @@ fn from_bytes(bytes: &[u8], path: &Path) -> Result<Stored, ModelError> {
     let format: serde_json::Value =
         serde_json::from_str(text).map_err(|e| corrupt(format!("its manifest: {e}")))?;
     match format.get("format").and_then(serde_json::Value::as_u64) {
-        Some(found) if found > u64::from(FORMAT) => {
-            return Err(ModelError::Newer {
-                path: path.to_owned(),
-                found: u32::try_from(found).unwrap_or(u32::MAX),
+        Some(found) if found != u64::from(FORMAT) => {
+            let (path, found) = (path.to_owned(), u32::try_from(found).unwrap_or(u32::MAX));
+            return Err(if found > FORMAT {
+                ModelError::Newer { path, found }
+            } else {
+                ModelError::Older { path, found }
             });
         }
         _ => {}
@@ -250,16 +267,24 @@ fn assemble(manifest: &Manifest, tensors: &SafeTensors<'_>) -> Result<Model, Str
         let (_, head_medians) = read(&format!("member.{index}.head_medians"))
             .filter(|(_, medians)| medians.len() == manifest.shape.heads.len())
             .ok_or("the medians of its heads are missing")?;
-        let finite = [stated.center, stated.spread]
-            .into_iter()
-            .chain(head_medians.iter().copied());
-        if !finite.into_iter().all(f32::is_finite) || stated.spread <= 0.0 {
+        if !(stated.nll.is_sound()
+            && stated.code_nll.is_sound()
+            && head_medians.iter().all(|median| median.is_finite()))
+        {
             return Err("its standardisation is not finite".into());
         }
+        let part = |name: &str| Some(read(&format!("member.{index}.mixture.{name}"))?.1);
+        let mixture = part("weights").zip(part("means")).zip(part("variances"));
+        let mixture = mixture
+            .and_then(|((weights, means), variances)| {
+                Mixture::from_parts(manifest.shape.latent, weights, means, variances)
+            })
+            .ok_or("the density of its codes is missing or not one")?;
         members.push(Fitted {
             member,
-            center: stated.center,
-            spread: stated.spread,
+            mixture,
+            nll: stated.nll,
+            code_nll: stated.code_nll,
             head_medians,
         });
     }

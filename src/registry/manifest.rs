@@ -2,12 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::detect::{Golden, HeldOut, Model, Provenance, Tail};
+use crate::detect::{Golden, HeldOut, Model, Provenance, Standard, Tail};
 use crate::features::Encoding;
 use crate::vae::Shape;
 
-/// The format that this version writes, and the newest that it reads.
-pub const FORMAT: u32 = 1;
+/// The format that this version writes, and the one that it reads.
+pub const FORMAT: u32 = 2;
 
 /// The manifest: one canonical JSON text under one key of the header, because the header's own
 /// keys have no fixed order.
@@ -32,8 +32,8 @@ pub struct Manifest {
 pub struct ManifestMember {
     /// Least deviation of a numeric field, in scaled units.
     pub floor: f32,
-    pub center: f32,
-    pub spread: f32,
+    pub nll: Standard,
+    pub code_nll: Standard,
 }
 
 /// The calibration less its scores, which are a tensor.
@@ -58,8 +58,8 @@ impl Manifest {
                 .iter()
                 .map(|fitted| ManifestMember {
                     floor: fitted.member.floor,
-                    center: fitted.center,
-                    spread: fitted.spread,
+                    nll: fitted.nll,
+                    code_nll: fitted.code_nll,
                 })
                 .collect(),
             calibration: ManifestCalibration {

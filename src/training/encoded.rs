@@ -2,7 +2,7 @@
 
 use super::TrainingError;
 use crate::features::{Encoding, Table};
-use crate::vae::{Member, Rows, RowsError, Scorer, Scores, Shape};
+use crate::vae::{Rows, RowsError, Scorer, Scores, Shape};
 
 /// Encoded rows: values and presence, row-major.
 pub(super) struct Encoded {
@@ -38,21 +38,21 @@ impl Encoded {
         Rows::new(shape, &self.values, &self.present)
     }
 
-    /// What `member` says of every row.
-    pub(super) fn scores(&self, shape: &Shape, member: &Member) -> Result<Scores, TrainingError> {
+    /// What `scorer`, of this shape, says of every row.
+    pub(super) fn scores(&self, shape: &Shape, scorer: &Scorer) -> Result<Scores, TrainingError> {
         let mut scores = Scores::default();
-        Scorer::new(shape, member)?.score(self.rows(shape)?, &mut scores)?;
+        scorer.score(self.rows(shape)?, &mut scores)?;
         Ok(scores)
     }
 
-    pub(super) fn select(&self, at: impl Iterator<Item = usize>) -> Encoded {
+    pub(super) fn select(&self, at: &[usize]) -> Encoded {
         let mut selected = Encoded {
             values: Vec::new(),
             present: Vec::new(),
             count: 0,
             ..*self
         };
-        for row in at {
+        for &row in at {
             selected
                 .values
                 .extend_from_slice(&self.values[row * self.width..][..self.width]);

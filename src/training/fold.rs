@@ -5,6 +5,10 @@ use std::ops::Range;
 /// With fewer calibration rows than this, rows are cross-fitted instead of held out.
 const ENOUGH_TO_HOLD_OUT: usize = 200;
 
+/// Held-out rows stand in so many stretches over the whole time, so that they are of every hour and
+/// every weekday that was learnt, and neither the fit nor the calibration lacks the newest rows.
+const STRETCHES: usize = 20;
+
 /// Blocks of cross-fitting.
 const BLOCKS: usize = 4;
 
@@ -15,24 +19,16 @@ const GUARD: f64 = 0.02;
 /// One split of rows that stand in the order of time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Fold {
-    /// Rows that the network is not fitted on; they calibrate.
-    pub(super) block: Range<usize>,
-    /// Rows next to the block that are not used at all, the block included.
-    guarded: Range<usize>,
-    rows: usize,
-}
-
-impl Fold {
     /// Rows that the network is fitted on.
-    pub(super) fn fit(&self) -> impl Iterator<Item = usize> {
-        (0..self.guarded.start).chain(self.guarded.end..self.rows)
-    }
+    pub(super) fit: Vec<usize>,
+    /// Rows that it is not fitted on; they calibrate.
+    pub(super) calibrate: Vec<usize>,
 }
 
 /// How the rows are used.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Plan {
-    /// The newest rows calibrate the network that was fitted on the others.
+    /// Some rows calibrate the network that was fitted on the others.
     HoldOut(Fold),
     /// Each block is scored by a network fitted on the other blocks; the network that serves is
     /// fitted on all rows.
@@ -42,23 +38,36 @@ pub(super) enum Plan {
 pub(super) fn plan(rows: usize, calibration_share: f64) -> Plan {
     let held_out = (rows as f64 * calibration_share).round() as usize;
     if held_out >= ENOUGH_TO_HOLD_OUT {
-        let block = rows - held_out..rows;
-        return Plan::HoldOut(Fold {
-            guarded: block.clone(),
-            block,
-            rows,
+        let stretches = (0..STRETCHES).map(|index| {
+            let stretch = part(index, STRETCHES, rows);
+            let held_out = (stretch.len() as f64 * calibration_share).round() as usize;
+            (stretch.end - held_out..stretch.end, 0)
         });
+        return Plan::HoldOut(Fold::new(rows, stretches));
     }
     let guard = (rows as f64 * GUARD).ceil() as usize;
-    let folds = (0..BLOCKS).map(|index| {
-        let block = index * rows / BLOCKS..(index + 1) * rows / BLOCKS;
-        Fold {
-            guarded: block.start.saturating_sub(guard)..(block.end + guard).min(rows),
-            block,
-            rows,
-        }
-    });
+    let folds = (0..BLOCKS).map(|index| Fold::new(rows, [(part(index, BLOCKS, rows), guard)]));
     Plan::CrossFit(folds.collect())
+}
+
+/// The rows of part `index` of `parts` of nearly the same length.
+fn part(index: usize, parts: usize, rows: usize) -> Range<usize> {
+    index * rows / parts..(index + 1) * rows / parts
+}
+
+impl Fold {
+    /// `blocks`: the rows that calibrate, and how many rows on either side are not used at all.
+    fn new(rows: usize, blocks: impl IntoIterator<Item = (Range<usize>, usize)>) -> Fold {
+        let (mut fit, mut calibrate) = (Vec::new(), Vec::new());
+        let mut next = 0;
+        for (block, guard) in blocks {
+            fit.extend(next..block.start.saturating_sub(guard).max(next));
+            next = (block.end + guard).min(rows);
+            calibrate.extend(block);
+        }
+        fit.extend(next..rows);
+        Fold { fit, calibrate }
+    }
 }
 
 #[cfg(test)]
@@ -68,25 +77,32 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn many_rows_hold_out_the_newest() {
+    fn many_rows_hold_out_stretches_over_the_whole_time() {
         let Plan::HoldOut(fold) = plan(10_000, 0.2) else {
             panic!("10,000 rows are many")
         };
-        assert_eq!(fold.block, 8000..10_000);
-        assert_eq!(fold.fit().count(), 8000);
+        assert_eq!((fold.fit.len(), fold.calibrate.len()), (8000, 2000));
+        assert_eq!(fold.calibrate[..2], [400, 401]);
+        assert_eq!(fold.calibrate.last(), Some(&9999));
+        assert_eq!(fold.fit[399..402], [399, 500, 501]);
     }
 
     proptest! {
         #[test]
-        fn no_row_calibrates_a_network_that_was_fitted_on_it(rows in 8_usize..998) {
-            let Plan::CrossFit(folds) = plan(rows, 0.2) else {
-                panic!("997 rows are few: a fifth of them is less than 200")
+        fn no_row_calibrates_a_network_that_was_fitted_on_it(
+            rows in 8_usize..3000, share in 0.05..0.5_f64,
+        ) {
+            let (folds, whole) = match plan(rows, share) {
+                Plan::HoldOut(fold) => (vec![fold], false),
+                Plan::CrossFit(folds) => (folds, true),
             };
-            let calibrating: usize = folds.iter().map(|fold| fold.block.len()).sum();
-            prop_assert_eq!(calibrating, rows);
+            let calibrating: usize = folds.iter().map(|fold| fold.calibrate.len()).sum();
+            prop_assert!(!whole || calibrating == rows);
             for fold in folds {
-                prop_assert!(fold.fit().all(|row| !fold.block.contains(&row)));
-                prop_assert!(fold.fit().count() >= rows / 2);
+                prop_assert!(fold.fit.iter().all(|row| fold.calibrate.binary_search(row).is_err()));
+                prop_assert!(fold.fit.is_sorted() && fold.calibrate.is_sorted());
+                prop_assert!(fold.fit.len() >= rows * 2 / 5);
+                prop_assert!(whole || fold.fit.len() + fold.calibrate.len() == rows);
             }
         }
     }

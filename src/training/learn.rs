@@ -8,11 +8,13 @@ use super::encoded::Encoded;
 use super::fold::{Plan, plan};
 use super::quantiles::{quantile, sorted};
 use super::terms::Terms;
-use super::trainer::Trainer;
+use super::trainer::{Trained, Trainer};
 use crate::config::Train;
-use crate::detect::{Calibration, Detector, Fitted, Golden, Model, Policy, Provenance};
+use crate::detect::{
+    Calibration, Detector, Fitted, Golden, Model, Policy, Provenance, Standard, mean_score,
+};
 use crate::features::{Encoding, FitError, Table};
-use crate::vae::{Member, RowsError, Shape, TrainError, WeightError};
+use crate::vae::{RowsError, Shape, TrainError, WeightError};
 
 /// Fewer rows than this make no model.
 const LEAST_ROWS: usize = 50;
@@ -90,15 +92,15 @@ pub fn learn(
     let mut trainer = Trainer::new(&shape, settings, rows.count, &plan, progress);
     let (members, terms) = match &plan {
         Plan::HoldOut(fold) => {
-            let members = trainer.ensemble(&rows.select(fold.fit()))?;
-            let terms = Terms::of(&shape, &members, &rows.select(fold.block.clone()))?;
+            let members = trainer.ensemble(&rows.select(&fold.fit))?;
+            let terms = Terms::of(&shape, &members, &rows.select(&fold.calibrate))?;
             (members, terms)
         }
         Plan::CrossFit(folds) => {
             let mut terms = Terms::default();
             for fold in folds {
-                let members = trainer.ensemble(&rows.select(fold.fit()))?;
-                let block = rows.select(fold.block.clone());
+                let members = trainer.ensemble(&rows.select(&fold.fit))?;
+                let block = rows.select(&fold.calibrate);
                 terms.append(Terms::of(&shape, &members, &block)?);
             }
             (trainer.ensemble(&rows)?, terms)
@@ -114,29 +116,29 @@ pub fn learn(
 fn assemble(
     encoding: Encoding,
     shape: Shape,
-    members: Vec<Member>,
+    members: Vec<Trained>,
     terms: &Terms,
     cross_fitted: bool,
     provenance: Provenance,
 ) -> Model {
-    let mut scores = vec![0.0_f32; terms.rows];
     let mut fitted = Vec::with_capacity(members.len());
-    let share = 1.0 / members.len() as f32;
-    for (index, member) in members.into_iter().enumerate() {
-        let sorted_oddness = sorted(&terms.oddness[index]);
-        let center = quantile(&sorted_oddness, 0.5);
-        let spread = (quantile(&sorted_oddness, 0.9) - center).max(1e-3);
-        for (score, oddness) in scores.iter_mut().zip(&terms.oddness[index]) {
-            *score += (oddness - center) / spread * share;
-        }
+    for (index, Trained { member, mixture }) in members.into_iter().enumerate() {
         let heads = terms.heads[index].iter();
         fitted.push(Fitted {
             member,
-            center,
-            spread,
+            mixture,
+            nll: standard(&terms.nll[index]),
+            code_nll: standard(&terms.code_nll[index]),
             head_medians: heads.map(|nll| quantile(&sorted(nll), 0.5)).collect(),
         });
     }
+    let scores: Vec<f32> = (0..terms.rows)
+        .map(|row| {
+            mean_score(fitted.iter().enumerate().map(|(index, fitted)| {
+                fitted.score(terms.nll[index][row], terms.code_nll[index][row])
+            }))
+        })
+        .collect();
     // Evenly thinned in time, not by size: what remains is a sample of the same distribution.
     let step = scores.len().div_ceil(MOST_SCORES).max(1);
     let scores = scores.into_iter().step_by(step).collect();
@@ -148,6 +150,16 @@ fn assemble(
         held_out: terms.held_out(),
         provenance,
         golden: Vec::new(),
+    }
+}
+
+/// Median and 0.9 quantile as 0 and 1.
+fn standard(values: &[f32]) -> Standard {
+    let sorted = sorted(values);
+    let center = quantile(&sorted, 0.5);
+    Standard {
+        center,
+        spread: (quantile(&sorted, 0.9) - center).max(1e-3),
     }
 }
 

@@ -2,19 +2,22 @@
 
 use super::TrainingError;
 use super::encoded::Encoded;
+use super::trainer::Trained;
 use crate::detect::HeldOut;
-use crate::vae::{Member, Shape};
+use crate::vae::Shape;
 
 /// What the networks say of rows that they were not fitted on.
 #[derive(Default)]
 pub(super) struct Terms {
-    /// By member: NLL + KL / 2 of each row.
-    pub(super) oddness: Vec<Vec<f32>>,
+    /// By member: NLL of each row.
+    pub(super) nll: Vec<Vec<f32>>,
+    /// By member: NLL of each row's code.
+    pub(super) code_nll: Vec<Vec<f32>>,
     /// By member and head: the head's NLL of each row.
     pub(super) heads: Vec<Vec<Vec<f32>>>,
     pub(super) rows: usize,
     /// Sums over rows, means over members.
-    nll: f64,
+    surprise: f64,
     kl: f64,
     squared_error: f64,
 }
@@ -22,7 +25,7 @@ pub(super) struct Terms {
 impl Terms {
     pub(super) fn of(
         shape: &Shape,
-        members: &[Member],
+        members: &[Trained],
         rows: &Encoded,
     ) -> Result<Terms, TrainingError> {
         let mut terms = Terms {
@@ -30,9 +33,7 @@ impl Terms {
             ..Terms::default()
         };
         for member in members {
-            let scores = rows.scores(shape, member)?;
-            let oddness = (0..rows.count).map(|row| scores.nll[row] + scores.kl[row] / 2.0);
-            terms.oddness.push(oddness.collect());
+            let scores = rows.scores(shape, &member.scorer(shape)?)?;
             let head = |head| (0..rows.count).map(move |row| row * rows.heads + head);
             let heads = 0..rows.heads;
             let heads = heads.map(|index| head(index).map(|at| scores.head_nll[at]).collect());
@@ -44,9 +45,11 @@ impl Terms {
                     .sum::<f64>()
                     / members.len() as f64
             };
-            terms.nll += mean(&scores.nll);
+            terms.surprise += mean(&scores.nll);
             terms.kl += mean(&scores.kl);
             terms.squared_error += mean(&scores.squared_error);
+            terms.nll.push(scores.nll);
+            terms.code_nll.push(scores.code_nll);
         }
         Ok(terms)
     }
@@ -56,7 +59,10 @@ impl Terms {
             *self = other;
             return;
         }
-        for (all, more) in self.oddness.iter_mut().zip(other.oddness) {
+        for (all, more) in self.nll.iter_mut().zip(other.nll) {
+            all.extend(more);
+        }
+        for (all, more) in self.code_nll.iter_mut().zip(other.code_nll) {
             all.extend(more);
         }
         for (all, more) in self
@@ -68,7 +74,7 @@ impl Terms {
             all.extend(more);
         }
         self.rows += other.rows;
-        self.nll += other.nll;
+        self.surprise += other.surprise;
         self.kl += other.kl;
         self.squared_error += other.squared_error;
     }
@@ -77,8 +83,8 @@ impl Terms {
         let rows = self.rows as f64;
         HeldOut {
             rows: self.rows,
-            elbo: -(self.nll + self.kl) / rows,
-            reconstruction_log_likelihood: -self.nll / rows,
+            elbo: -(self.surprise + self.kl) / rows,
+            reconstruction_log_likelihood: -self.surprise / rows,
             kl: self.kl / rows,
             reconstruction_error: self.squared_error / rows,
         }

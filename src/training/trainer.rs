@@ -3,11 +3,23 @@
 use std::ops::ControlFlow;
 
 use super::encoded::Encoded;
-use super::fold::{Fold, Plan};
+use super::fold::Plan;
 use super::quantiles::{quantile, sorted};
 use super::{Progress, TrainingError};
 use crate::config::{Train, TrainingData};
-use crate::vae::{self, Member, Recipe, Shape};
+use crate::vae::{self, Member, Mixture, Recipe, Scorer, Shape, WeightError};
+
+/// A network with the density of its codes.
+pub(super) struct Trained {
+    pub(super) member: Member,
+    pub(super) mixture: Mixture,
+}
+
+impl Trained {
+    pub(super) fn scorer(&self, shape: &Shape) -> Result<Scorer, WeightError> {
+        Scorer::new(shape, &self.member)?.with_mixture(&self.mixture)
+    }
+}
 
 /// Trains ensembles, and keeps count of the steps over all of them.
 pub(super) struct Trainer<'a> {
@@ -27,11 +39,12 @@ impl<'a> Trainer<'a> {
         progress: &'a mut dyn FnMut(Progress) -> ControlFlow<()>,
     ) -> Trainer<'a> {
         let fits: Vec<usize> = match plan {
-            Plan::HoldOut(fold) => vec![fold.fit().count()],
-            Plan::CrossFit(folds) => {
-                let fits = folds.iter().map(|fold: &Fold| fold.fit().count());
-                fits.chain([rows]).collect()
-            }
+            Plan::HoldOut(fold) => vec![fold.fit.len()],
+            Plan::CrossFit(folds) => folds
+                .iter()
+                .map(|fold| fold.fit.len())
+                .chain([rows])
+                .collect(),
         };
         let mut trainer = Trainer {
             shape,
@@ -73,11 +86,11 @@ impl<'a> Trainer<'a> {
         })
     }
 
-    pub(super) fn ensemble(&mut self, rows: &Encoded) -> Result<Vec<Member>, TrainingError> {
+    pub(super) fn ensemble(&mut self, rows: &Encoded) -> Result<Vec<Trained>, TrainingError> {
         let cleaned = match self.cleaning(rows.count) {
             Some(recipe) => {
                 let stiff = self.train(rows, &recipe)?;
-                &rows.select(ordinary_rows(self.shape, &stiff, rows)?.into_iter())
+                &rows.select(&ordinary_rows(self.shape, &stiff, rows)?)
             }
             None => rows,
         };
@@ -87,9 +100,28 @@ impl<'a> Trainer<'a> {
             .enumerate()
             .map(|(index, floor)| {
                 let recipe = self.recipe(rows.count, floor, index);
-                self.train(cleaned, &recipe)
+                let member = self.train(cleaned, &recipe)?;
+                let mixture = self.mixture(&member, cleaned, recipe.seed)?;
+                Ok(Trained { member, mixture })
             })
             .collect()
+    }
+
+    /// The aggregated posterior of `member` over the rows that it was fitted on.
+    fn mixture(
+        &self,
+        member: &Member,
+        rows: &Encoded,
+        seed: u64,
+    ) -> Result<Mixture, TrainingError> {
+        let scores = rows.scores(self.shape, &Scorer::new(self.shape, member)?)?;
+        Ok(Mixture::fit(
+            &scores.code,
+            &scores.code_variance,
+            self.shape.latent,
+            self.settings.data,
+            seed,
+        ))
     }
 
     fn train(&mut self, rows: &Encoded, recipe: &Recipe) -> Result<Member, TrainingError> {
@@ -114,7 +146,7 @@ fn ordinary_rows(
     member: &Member,
     rows: &Encoded,
 ) -> Result<Vec<usize>, TrainingError> {
-    let scores = rows.scores(shape, member)?;
+    let scores = rows.scores(shape, &Scorer::new(shape, member)?)?;
     let oddness: Vec<f32> = (0..rows.count)
         .map(|row| scores.nll[row] + 2.0 * scores.kl[row])
         .collect();

@@ -176,6 +176,8 @@ pub enum WeightError {
     NotFinite { name: &'static str, index: usize },
     #[error("the variance floor is {floor}, it must be above 0")]
     Floor { floor: f32 },
+    #[error("the mixture is over codes of {found} numbers, the shape says {wanted}")]
+    Mixture { found: usize, wanted: usize },
 }
 
 #[cfg(test)]

@@ -21,6 +21,7 @@ mod batches;
 mod lean;
 mod likelihood;
 mod member;
+mod mixture;
 mod network;
 mod recipe;
 mod rows;
@@ -29,6 +30,7 @@ mod train;
 
 pub use lean::{Scorer, Scores};
 pub use member::{Member, WeightError};
+pub use mixture::Mixture;
 pub use recipe::Recipe;
 pub use rows::{Rows, RowsError};
 pub use shape::{Head, Shape, ShapeError};

@@ -3,6 +3,7 @@
 
 mod cells;
 mod dense;
+mod density;
 mod layout;
 mod math;
 mod score;

@@ -4,9 +4,11 @@ use pulp::Arch;
 
 use super::cells::{Cells, Divergence, total};
 use super::dense::Dense;
+use super::density::Density;
 use super::layout::{Layout, pack, unpack};
 use super::scores::{Scores, Scratch};
 use crate::vae::member::{Member, WeightError};
+use crate::vae::mixture::Mixture;
 use crate::vae::rows::{Rows, RowsError};
 use crate::vae::shape::Shape;
 
@@ -32,6 +34,7 @@ pub struct Scorer {
     /// The linear path to means and spreads, with their biases; `output` adds to it.
     output_skip: Dense,
     output: Dense,
+    density: Option<Density>,
 }
 
 /// Row lengths of the working memory.
@@ -102,7 +105,23 @@ impl Scorer {
             floor: member.floor * member.floor,
             shape: shape.clone(),
             layout,
+            density: None,
         })
+    }
+
+    /// Also scores codes, by `mixture`, the aggregated posterior of the same network.
+    ///
+    /// # Errors
+    /// The mixture is over codes of another width.
+    pub fn with_mixture(mut self, mixture: &Mixture) -> Result<Scorer, WeightError> {
+        if mixture.latent() != self.shape.latent {
+            return Err(WeightError::Mixture {
+                found: mixture.latent(),
+                wanted: self.shape.latent,
+            });
+        }
+        self.density = Some(Density::new(mixture));
+        Ok(self)
     }
 
     /// Scores `rows` into `out`, whose former content is replaced. Allocates only when the batch is
@@ -117,6 +136,7 @@ impl Scorer {
             let count = BLOCK.min(rows.len() - first);
             self.load(rows, first, count, &mut out.scratch);
             self.encode(rows, first, count, out);
+            self.place(first, count, out);
             self.decode(count, &mut out.scratch);
             self.arch
                 .dispatch(cells(&self.layout, self.floor, count, &mut out.scratch));
@@ -215,6 +235,17 @@ impl Scorer {
             variance,
             divergence,
         });
+    }
+
+    /// How odd the codes of a block are among the learnt ones.
+    fn place(&self, first: usize, count: usize, out: &mut Scores) {
+        let stride = self.strides().code;
+        let Scratch { code, room, .. } = &mut out.scratch;
+        let surprise = &mut out.code_nll[first..first + count];
+        match &self.density {
+            Some(density) => density.surprise(self.arch, count, code, stride, room, surprise),
+            None => surprise.fill(0.0),
+        }
     }
 
     fn decode(&self, count: usize, scratch: &mut Scratch) {

@@ -1,5 +1,6 @@
 //! What scoring says of rows, and the memory it works in.
 
+use super::density::Room;
 use super::score::{BLOCK, Strides};
 use crate::vae::shape::Shape;
 
@@ -14,6 +15,9 @@ pub struct Scores {
     /// Squared errors summed over the present heads, by row, in scaled units; the Brier score for
     /// heads of classes.
     pub squared_error: Vec<f32>,
+    /// -ln of the density of the mean code under the aggregated posterior, by row, in nats; 0 if the
+    /// scorer has no mixture.
+    pub code_nll: Vec<f32>,
     /// The terms of `nll`, rows x heads; 0 where missing.
     pub head_nll: Vec<f32>,
     /// The terms of `squared_error`, rows x heads; 0 where missing.
@@ -41,6 +45,7 @@ pub(super) struct Scratch {
     pub variance: Vec<f32>,
     pub surprise: Vec<f32>,
     pub squared: Vec<f32>,
+    pub room: Room,
 }
 
 impl Scores {
@@ -58,7 +63,12 @@ impl Scores {
     /// Makes room for `rows` rows.
     pub(super) fn fit(&mut self, rows: usize, shape: &Shape, strides: &Strides) {
         let (width, heads) = (shape.width(), shape.heads.len());
-        for by_row in [&mut self.nll, &mut self.kl, &mut self.squared_error] {
+        for by_row in [
+            &mut self.nll,
+            &mut self.kl,
+            &mut self.squared_error,
+            &mut self.code_nll,
+        ] {
             by_row.resize(rows, 0.0);
         }
         for by_head in [&mut self.head_nll, &mut self.head_squared] {
