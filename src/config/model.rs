@@ -71,7 +71,7 @@ impl Train {
         let shares = number(|share| (0.05..=0.5).contains(&share), "from 0.05 to 0.5");
         let calibration_share = section.or("calibration_share", "0.2", shares);
         let hidden = section.or("hidden", "64", whole(4..=1024));
-        let latent = section.or("latent", "16", whole(1..=128));
+        let latent = section.or("latent", "32", whole(1..=128));
         let deviations = number(|floor| floor > 0.0 && floor <= 10.0, "above 0, at most 10");
         let floors = section.list(
             "floors",
