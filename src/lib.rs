@@ -7,7 +7,7 @@
 //! | floor | modules |
 //! | --- | --- |
 //! | 5 entry | `cli`, `commands` |
-//! | 4 composition | `daemon`, `demo` |
+//! | 4 composition | `daemon`, `evaluate`, `demo` |
 //! | 3 loops | `pipeline`, `training` |
 //! | 2 adapters | `kafka`, `registry`, `http`, `files` |
 //! | 1 domain, pure | `record`, `features`, `vae`, `detect` |
@@ -19,6 +19,7 @@ pub mod config;
 pub mod daemon;
 pub mod demo;
 pub mod detect;
+pub mod evaluate;
 pub mod features;
 pub mod files;
 pub mod health;

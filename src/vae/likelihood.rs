@@ -87,13 +87,47 @@ impl Likelihood {
             let cells = categorical(&values, &logits, classes.floor)?;
             terms.push((cells * present.narrow(1, classes.head, 1)?.squeeze(1)?)?);
         }
-        let mut terms = terms.into_iter();
-        let first = match terms.next() {
-            Some(first) => first,
-            None => values.sum(1)?.zeros_like()?,
-        };
-        terms.try_fold(first, |sum, term| sum + term)
+        total(terms, values)
     }
+
+    /// Squared errors of the present cells by row, in scaled units; the Brier score for classes.
+    /// Takes what [`Likelihood::surprise`] takes.
+    pub fn squared_error(
+        &self,
+        values: &Tensor,
+        present: &Tensor,
+        output: &Output,
+    ) -> Result<Tensor> {
+        let mut terms = Vec::new();
+        if let Some(group) = &self.gaussian {
+            let errors = (group.columns(values)? - group.columns(&output.mean)?)?;
+            terms.push((errors.sqr()? * group.heads(present)?)?.sum(1)?);
+        }
+        if let Some(group) = &self.bernoulli {
+            let expected = two_valued(&group.columns(&output.mean)?)?;
+            let errors = (group.columns(values)? - expected)?;
+            terms.push((errors.sqr()? * group.heads(present)?)?.sum(1)?);
+        }
+        for classes in &self.categorical {
+            let values = values.narrow(1, classes.first, classes.count)?;
+            let logits = output.mean.narrow(1, classes.first, classes.count)?;
+            let brier = (values - class_probability(&logits, classes.floor)?)?
+                .sqr()?
+                .sum(1)?;
+            terms.push((brier * present.narrow(1, classes.head, 1)?.squeeze(1)?)?);
+        }
+        total(terms, values)
+    }
+}
+
+/// The sum of `terms`, one number a row of `values`; 0 without terms.
+fn total(terms: Vec<Tensor>, values: &Tensor) -> Result<Tensor> {
+    let mut terms = terms.into_iter();
+    let first = match terms.next() {
+        Some(first) => first,
+        None => values.sum(1)?.zeros_like()?,
+    };
+    terms.try_fold(first, |sum, term| sum + term)
 }
 
 impl Group {
@@ -163,18 +197,28 @@ fn robust(surprise: &Tensor, values: &Tensor, epsilon: f64) -> Result<Tensor> {
     (broad + softplus(&excess)?)?.neg()
 }
 
+/// The probability of 1 by cell.
+fn two_valued(logits: &Tensor) -> Result<Tensor> {
+    let floor = Head::Bernoulli.probability_floor();
+    (sigmoid(logits)? * (1.0 - 2.0 * floor))? + floor
+}
+
+/// The probability of each class.
+fn class_probability(logits: &Tensor, floor: f64) -> Result<Tensor> {
+    let room = 1.0 - floor * logits.dim(D::Minus1)? as f64;
+    (softmax(logits, D::Minus1)? * room)? + floor
+}
+
 /// -ln p(value) by cell, for values of 0 or 1.
 fn bernoulli(values: &Tensor, logits: &Tensor) -> Result<Tensor> {
-    let floor = Head::Bernoulli.probability_floor();
-    let one = ((sigmoid(logits)? * (1.0 - 2.0 * floor))? + floor)?;
+    let one = two_valued(logits)?;
     let likelihood = ((values * ((&one * 2.0)? - 1.0)?)? + (1.0 - &one)?)?;
     likelihood.log()?.neg()
 }
 
 /// -ln p(class) by row, for one-hot values.
 fn categorical(values: &Tensor, logits: &Tensor, floor: f64) -> Result<Tensor> {
-    let room = 1.0 - floor * values.dim(D::Minus1)? as f64;
-    let probability = ((softmax(logits, D::Minus1)? * room)? + floor)?;
+    let probability = class_probability(logits, floor)?;
     (values * probability.log()?)?.sum(D::Minus1)?.neg()
 }
 
@@ -260,6 +304,33 @@ mod tests {
             (found - expected).abs() < 1e-5,
             "{found} against {expected}"
         );
+    }
+
+    #[test]
+    fn squared_errors_agree_with_the_closed_form_and_leave_missing_heads_out() {
+        let heads = vec![
+            Head::Gaussian,
+            Head::Gaussian,
+            Head::Bernoulli,
+            Head::Categorical { classes: 2 },
+        ];
+        let likelihood = Likelihood::new(&shape(heads), 0.5, 0.1, &device()).unwrap();
+        let output = Output {
+            mean: row(&[0.5, 7.0, 0.7, 1.0, -2.0]),
+            spread: Some(row(&[3.0, 3.0])),
+        };
+        let error = |present: &[f32]| {
+            let values = row(&[2.0, 0.0, 0.0, 0.0, 1.0]);
+            let found = likelihood.squared_error(&values, &row(present), &output);
+            f64::from(found.unwrap().to_vec1::<f32>().unwrap()[0])
+        };
+        let one = 0.998 / (1.0 + f64::exp(-f64::from(0.7f32))) + 0.001;
+        let class = 0.998 / (1.0 + f64::exp(3.0)) + 0.001;
+        let brier = 2.0 * (1.0 - class).powi(2);
+        let expected = 1.5 * 1.5 + one * one + brier;
+        assert!((error(&[1.0, 0.0, 1.0, 1.0]) - expected).abs() < 1e-5);
+        assert!((error(&[1.0, 0.0, 0.0, 0.0]) - 2.25).abs() < 1e-6);
+        assert_eq!(error(&[0.0; 4]), 0.0);
     }
 
     #[test]

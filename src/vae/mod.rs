@@ -31,7 +31,7 @@ mod train;
 pub use lean::{Scorer, Scores};
 pub use member::{Member, WeightError};
 pub use mixture::Mixture;
-pub use recipe::Recipe;
+pub use recipe::{Objective, Recipe};
 pub use rows::{Rows, RowsError};
 pub use shape::{Head, Shape, ShapeError};
 pub use train::{Progress, TrainError, train};

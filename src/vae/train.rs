@@ -12,14 +12,15 @@ use super::batches::{Batch, Batches};
 use super::likelihood::Likelihood;
 use super::member::Member;
 use super::network::{Input, Network, device};
-use super::recipe::Recipe;
+use super::recipe::{Objective, Recipe};
 use super::rows::{Rows, RowsError};
 use super::shape::{Head, Shape, ShapeError};
 
 /// The fewest rows that a network is fitted to.
 const LEAST_ROWS: usize = 20;
 
-/// Where a training run stands after a step. Losses are means over the step's rows, in nats.
+/// Where a training run stands after a step. Losses are means over the step's rows, in nats; with
+/// [`Objective::SquaredError`] the surprise is the squared error in scaled units instead.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Progress {
     /// Steps done, 1 or more.
@@ -132,10 +133,18 @@ impl<'a> Run<'a> {
     fn step(&mut self, step: usize, batch: Batch) -> Result<Progress, TrainError> {
         let input = Input::new(self.shape, batch, &device())?;
         let code = self.network.encode(&input)?;
-        let output = self.network.decode(&code.sample(&input.noise)?)?;
-        let surprise = self
-            .likelihood
-            .surprise(&input.values, &input.present, &output)?;
+        let surprise = match self.recipe.objective {
+            Objective::Elbo => {
+                let output = self.network.decode(&code.sample(&input.noise)?)?;
+                self.likelihood
+                    .surprise(&input.values, &input.present, &output)?
+            }
+            Objective::SquaredError => {
+                let output = self.network.decode(&code.mean)?;
+                self.likelihood
+                    .squared_error(&input.values, &input.present, &output)?
+            }
+        };
         let (surprise, divergence) = (surprise.mean(0)?, code.divergence()?.mean(0)?);
         let loss = (&surprise + (&divergence * self.recipe.beta(step))?)?;
         let state = Progress {

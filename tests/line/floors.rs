@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Floors in tenths, so that the domain can have floors of its own.
-const FLOORS: [(&str, u32); 18] = [
+const FLOORS: [(&str, u32); 19] = [
     ("config", 0),
     ("metrics", 0),
     ("health", 0),
@@ -19,6 +19,7 @@ const FLOORS: [(&str, u32); 18] = [
     ("pipeline", 30),
     ("training", 30),
     ("daemon", 40),
+    ("evaluate", 40),
     ("demo", 45),
     ("cli", 50),
     ("commands", 51),
