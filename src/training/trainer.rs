@@ -1,6 +1,11 @@
 //! Trains the networks of an ensemble, each on rows that were cleaned first.
 
 use std::ops::ControlFlow;
+use std::panic::resume_unwind;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread::{self, ScopedJoinHandle};
+
+use crossbeam_channel::Sender;
 
 use super::encoded::Encoded;
 use super::fold::Plan;
@@ -89,18 +94,20 @@ impl<'a> Trainer<'a> {
     pub(super) fn ensemble(&mut self, rows: &Encoded) -> Result<Vec<Trained>, TrainingError> {
         let cleaned = match self.cleaning(rows.count) {
             Some(recipe) => {
-                let stiff = self.train(rows, &recipe)?;
-                &rows.select(&ordinary_rows(self.shape, &stiff, rows)?)
+                let stiff = self.train(rows, &[recipe])?;
+                &rows.select(&ordinary_rows(self.shape, &stiff[0], rows)?)
             }
             None => rows,
         };
-        let floors = self.settings.floors.clone();
-        floors
+        let floors = self.settings.floors.iter().enumerate();
+        let recipes: Vec<Recipe> = floors
+            .map(|(index, &floor)| self.recipe(rows.count, floor, index))
+            .collect();
+        let members = self.train(cleaned, &recipes)?;
+        members
             .into_iter()
-            .enumerate()
-            .map(|(index, floor)| {
-                let recipe = self.recipe(rows.count, floor, index);
-                let member = self.train(cleaned, &recipe)?;
+            .zip(&recipes)
+            .map(|(member, recipe)| {
                 let mixture = self.mixture(&member, cleaned, recipe.seed)?;
                 Ok(Trained { member, mixture })
             })
@@ -124,18 +131,55 @@ impl<'a> Trainer<'a> {
         ))
     }
 
-    fn train(&mut self, rows: &Encoded, recipe: &Recipe) -> Result<Member, TrainingError> {
-        let (before, steps) = (self.done, self.steps);
-        let progress = &mut *self.progress;
-        let member = vae::train(rows.rows(self.shape)?, self.shape, recipe, &mut |at| {
-            progress(Progress {
-                step: before + at.step,
-                steps,
-                loss: at.loss,
-            })
-        })?;
-        self.done += recipe.steps;
-        Ok(member)
+    /// One network for each recipe, as many at a time as there are processors. Each is trained by one
+    /// thread alone, so that how many there are changes no bit.
+    fn train(&mut self, rows: &Encoded, recipes: &[Recipe]) -> Result<Vec<Member>, TrainingError> {
+        let (steps, input) = (self.steps, rows.rows(self.shape)?);
+        let (shape, stopped, next) = (self.shape, AtomicBool::new(false), AtomicUsize::new(0));
+        let threads = thread::available_parallelism().map_or(1, usize::from);
+        // A step takes milliseconds: the threads never wait for room.
+        let (losses, seen) = crossbeam_channel::bounded(64);
+        let mut trained = thread::scope(|scope| {
+            let work = |losses: Sender<f32>| {
+                let mut trained = Vec::new();
+                loop {
+                    let index = next.fetch_add(1, Ordering::Relaxed);
+                    let Some(recipe) = recipes.get(index) else {
+                        return trained;
+                    };
+                    let member = vae::train(input, shape, recipe, &mut |at| {
+                        let heard = losses.send(at.loss).is_ok();
+                        if heard && !stopped.load(Ordering::Relaxed) {
+                            ControlFlow::Continue(())
+                        } else {
+                            ControlFlow::Break(())
+                        }
+                    });
+                    trained.push((index, member));
+                }
+            };
+            let workers: Vec<_> = (0..threads.min(recipes.len()))
+                .map(|_| {
+                    let losses = losses.clone();
+                    scope.spawn(move || work(losses))
+                })
+                .collect();
+            drop(losses);
+            for loss in seen {
+                self.done += 1;
+                let step = self.done;
+                if (self.progress)(Progress { step, steps, loss }).is_break() {
+                    stopped.store(true, Ordering::Relaxed);
+                }
+            }
+            let results = workers.into_iter().map(ScopedJoinHandle::join);
+            results
+                .flat_map(|trained| trained.unwrap_or_else(|panic| resume_unwind(panic)))
+                .collect::<Vec<_>>()
+        });
+        trained.sort_unstable_by_key(|(index, _)| *index);
+        let members = trained.into_iter().map(|(_, member)| Ok(member?));
+        members.collect()
     }
 }
 
