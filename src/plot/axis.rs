@@ -1,5 +1,9 @@
 //! Ranges of axes and where their ticks stand.
 
+use std::ops::Range;
+
+use plotters::coord::ranged1d::{DefaultFormatting, KeyPointHint, Ranged};
+
 use super::text::{grouped, number, percent, trimmed};
 
 /// Ticks that an axis has about.
@@ -102,6 +106,29 @@ impl Axis {
     pub(super) fn words_at(&self, place: f64) -> String {
         let found = self.ticks.iter().find(|(tick, _)| *tick == place);
         found.map(|(_, words)| words.clone()).unwrap_or_default()
+    }
+}
+
+/// What plotters wants of an axis. Its own ranges choose ticks that are not always round.
+impl Ranged for Axis {
+    type FormatOption = DefaultFormatting;
+    type ValueType = f64;
+
+    fn map(&self, value: &f64, (start, end): (i32, i32)) -> i32 {
+        let part = (self.clamped(*value) - self.low) / (self.high - self.low);
+        start + (part * f64::from(end - start)).round() as i32
+    }
+
+    fn key_points<Hint: KeyPointHint>(&self, hint: Hint) -> Vec<f64> {
+        if hint.weight().allow_light_points() {
+            self.light.clone()
+        } else {
+            self.ticks.iter().map(|(place, _)| *place).collect()
+        }
+    }
+
+    fn range(&self) -> Range<f64> {
+        self.low..self.high
     }
 }
 

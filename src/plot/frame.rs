@@ -3,12 +3,10 @@
 use plotters::chart::{ChartBuilder, ChartContext};
 use plotters::coord::Shift;
 use plotters::coord::cartesian::Cartesian2d;
-use plotters::coord::combinators::{BindKeyPoints, WithKeyPoints};
-use plotters::coord::types::RangedCoordf64;
 use plotters::drawing::{DrawingArea, IntoDrawingArea};
 use plotters::prelude::SVGBackend;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
-use plotters::style::{FontStyle, RGBColor, ShapeStyle, TextStyle};
+use plotters::style::{Color, FontStyle, RGBColor, ShapeStyle, TextStyle};
 
 use super::axis::Axis;
 use super::error::PlotError;
@@ -34,11 +32,7 @@ const CHARACTERS: f64 = 15.5;
 pub(super) type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
 /// A chart whose both axes are numbers. Its coordinates are those of the axes.
-pub(super) type Chart<'a, 'b> = ChartContext<
-    'a,
-    SVGBackend<'b>,
-    Cartesian2d<WithKeyPoints<RangedCoordf64>, WithKeyPoints<RangedCoordf64>>,
->;
+pub(super) type Chart<'a, 'b> = ChartContext<'a, SVGBackend<'b>, Cartesian2d<Axis, Axis>>;
 
 /// What stands around a chart. Lengths are in units of the picture.
 pub(super) struct Frame<'a> {
@@ -70,7 +64,7 @@ impl Frame<'_> {
                 .margin_bottom((notes + 6) * SCALE as u32)
                 .x_label_area_size(42 * SCALE)
                 .y_label_area_size(62 * SCALE)
-                .build_cartesian_2d(range(x), range(y))?;
+                .build_cartesian_2d(x.clone(), y.clone())?;
             axes(&mut chart, x, y)?;
             paint(&mut chart)?;
             let left = (self.width - self.legend_width) as i32;
@@ -189,14 +183,9 @@ pub(super) fn line(colour: RGBColor, thickness: u32) -> ShapeStyle {
 
 fn style(colour: RGBColor) -> TextStyle<'static> {
     let size = WORDS * f64::from(SCALE) * FONT_UNIT;
-    TextStyle::from(("sans-serif", size)).color(&colour)
-}
-
-fn range(axis: &Axis) -> WithKeyPoints<RangedCoordf64> {
-    let ticks = axis.ticks.iter().map(|(place, _)| *place).collect();
-    (axis.low..axis.high)
-        .with_key_points(ticks)
-        .with_light_points(axis.light.iter().copied())
+    let mut style = TextStyle::from(("sans-serif", size));
+    style.color = colour.to_backend_color();
+    style
 }
 
 fn axes(chart: &mut Chart<'_, '_>, x: &Axis, y: &Axis) -> Result<(), PlotError> {
