@@ -1,12 +1,12 @@
 //! What each field gives to the score of one row, as horizontal bars.
 
 use plotters::element::Rectangle;
-use plotters::style::Color;
+use plotters::style::{Color, RGBColor};
 
 use super::error::PlotError;
 use super::frame::{Place, scaled, sheet, words};
 use super::palette::{EMPHASIS, FAINT, INK, series};
-use super::text::{grouped, left_out, percent, shortened};
+use super::text::{cut, grouped, left_out, percent, shortened};
 
 /// Bars at most; the rest is summed up.
 const BARS: usize = 8;
@@ -18,12 +18,12 @@ const LINE: i32 = 22;
 /// Right edge of the names, left and right edge of the bars, left edge of the details.
 const NAMES: i32 = 216;
 const BARS_FROM: i32 = 226;
-const BARS_TO: i32 = 420;
-const DETAILS: i32 = 484;
+const BARS_TO: i32 = 390;
+const DETAILS: i32 = 446;
 
 /// Characters of a name and of a detail that have room.
 const NAME_CHARACTERS: usize = 30;
-const DETAIL_CHARACTERS: usize = 41;
+const DETAIL_CHARACTERS: usize = 43;
 
 /// What makes one row odd.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -52,7 +52,7 @@ struct Line {
     name: String,
     share: f64,
     detail: String,
-    colour: plotters::style::RGBColor,
+    colour: RGBColor,
     odd: bool,
 }
 
@@ -101,7 +101,7 @@ fn lines(row: &Contributions<'_>) -> (Vec<Line>, usize) {
     let named = row.fields.iter().map(|bar| Line {
         name: shortened(bar.field, NAME_CHARACTERS),
         share: bar.share,
-        detail: shortened(bar.detail, DETAIL_CHARACTERS),
+        detail: cut(bar.detail, DETAIL_CHARACTERS),
         colour: if bar.odd { EMPHASIS } else { series(0) },
         odd: bar.odd,
     });

@@ -1,6 +1,7 @@
 //! Curves of several detectors in one picture: ROC, and precision against recall.
 
 use plotters::series::LineSeries;
+use plotters::style::RGBColor;
 
 use super::axis::Axis;
 use super::error::PlotError;
@@ -49,7 +50,7 @@ pub fn precision_recall(
     prevalence: Option<f64>,
 ) -> Result<String, PlotError> {
     let x = Axis::share("recall (share of anomalies found)");
-    let y = Axis::share("precision (share of flagged rows that are anomalies)");
+    let y = Axis::share("precision (share of alarms that are right)");
     let known = prevalence.filter(|share| share.is_finite());
     let chance = known.map(|share| Reference {
         ends: [(0.0, share), (1.0, share)],
@@ -107,7 +108,7 @@ fn draw(
 }
 
 /// Colour and thickness of each curve: the first emphasised one has a colour of its own.
-fn styles(curves: &[Curve<'_>]) -> Vec<(plotters::style::RGBColor, u32)> {
+fn styles(curves: &[Curve<'_>]) -> Vec<(RGBColor, u32)> {
     let mut others = 0..;
     let mut first = true;
     let style = curves.iter().map(|curve| {
@@ -115,7 +116,7 @@ fn styles(curves: &[Curve<'_>]) -> Vec<(plotters::style::RGBColor, u32)> {
             return (EMPHASIS, 6);
         }
         let colour = series(others.next().unwrap_or_default());
-        (colour, if curve.emphasised { 6 } else { 2 })
+        (colour, if curve.emphasised { 6 } else { 3 })
     });
     style.collect()
 }
@@ -123,7 +124,7 @@ fn styles(curves: &[Curve<'_>]) -> Vec<(plotters::style::RGBColor, u32)> {
 /// The best curve first, those without a number last.
 fn legend(
     curves: &[Curve<'_>],
-    styles: &[(plotters::style::RGBColor, u32)],
+    styles: &[(RGBColor, u32)],
     measure: &str,
     reference: Option<&Reference>,
 ) -> Vec<Entry> {

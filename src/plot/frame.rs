@@ -12,7 +12,7 @@ use super::axis::Axis;
 use super::error::PlotError;
 use super::legend::{self, Entry};
 use super::palette::{FAINT, GRID, INK, PAPER};
-use super::text::{escaped, shortened};
+use super::text::{cut, escaped};
 
 /// Units of the drawing in one unit of the picture: plotters rounds to whole units, and a curve
 /// should not show it.
@@ -76,12 +76,7 @@ impl Frame<'_> {
             for (number, note) in self.notes.iter().enumerate() {
                 let middle = (self.height + NOTE_HEIGHT * number as u32) as i32 + 4;
                 let limit = (f64::from(self.width) / 100.0 * CHARACTERS) as usize;
-                words(
-                    area,
-                    &shortened(note, limit),
-                    Place::left(16, middle),
-                    FAINT,
-                )?;
+                words(area, &cut(note, limit), Place::left(16, middle), FAINT)?;
             }
             Ok(())
         })
@@ -101,7 +96,7 @@ pub(super) fn sheet(
         area.fill(&PAPER)?;
         let limit = (f64::from(size.0) / 100.0 * CHARACTERS * 0.8) as usize;
         let place = Place::left(16, TITLE_HEIGHT as i32 / 2).bold();
-        words(&area, &shortened(title, limit), place, INK)?;
+        words(&area, &cut(title, limit), place, INK)?;
         paint(&area)?;
         area.present()?;
     }
@@ -109,7 +104,7 @@ pub(super) fn sheet(
     let drawn = format!("width=\"{width}\" height=\"{height}\"");
     let shown = format!(
         "role=\"img\" aria-label=\"{}\" width=\"{}\" height=\"{}\"",
-        escaped(&shortened(title, 200)),
+        escaped(&cut(title, 200)),
         size.0,
         size.1
     );
@@ -153,7 +148,7 @@ impl Place {
     }
 }
 
-/// Writes `text`, which is [`shortened`] already. Units of the picture.
+/// Writes `text`, which is short enough already. Units of the picture.
 pub(super) fn words(
     area: &Area<'_>,
     text: &str,
@@ -198,8 +193,8 @@ fn axes(chart: &mut Chart<'_, '_>, x: &Axis, y: &Axis) -> Result<(), PlotError> 
         .axis_desc_style(style(INK))
         .x_label_formatter(&|place| x.words_at(*place))
         .y_label_formatter(&|place| y.words_at(*place))
-        .x_desc(shortened(&x.words, 70))
-        .y_desc(shortened(&y.words, 50))
+        .x_desc(cut(&x.words, 70))
+        .y_desc(cut(&y.words, 50))
         .draw()?;
     Ok(())
 }

@@ -14,6 +14,9 @@ const LINE: i32 = 20;
 /// The first word's distance from the left edge of the column.
 const INDENT: i32 = 30;
 
+/// About the width of a character.
+const CHARACTER: i32 = 7;
+
 /// How a thing looks in the picture.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Mark {
@@ -60,10 +63,9 @@ pub(super) fn draw(
     } else {
         entries.len()
     };
-    // A character of this size is about 6.4 wide.
     let characters = |entry: &Entry| {
-        let taken = INDENT + entry.value.chars().count() as i32 * 7;
-        ((width - taken) as f64 / 6.4).max(4.0) as usize
+        let taken = INDENT + entry.value.chars().count() as i32 * CHARACTER;
+        ((width - taken) / CHARACTER - 1).max(4) as usize
     };
     for (number, entry) in entries.iter().take(shown).enumerate() {
         let middle = top + LINE * number as i32 + LINE / 2;

@@ -1,9 +1,31 @@
 //! Words that are safe and short enough, and numbers as people write them.
 
-/// `text` without what XML forbids (controls, U+FFFE, U+FFFF), with runs of white space as one
-/// space, and with its middle left out if it has more than `limit` characters: of a dotted path the
-/// first and the last name tell most.
-pub(super) fn shortened(text: &str, limit: usize) -> String {
+/// A name without what XML forbids, with its middle left out if it has more than `limit`
+/// characters: of a dotted path the first and the last part tell most.
+pub(super) fn shortened(name: &str, limit: usize) -> String {
+    let name = readable(name);
+    let length = name.chars().count();
+    if length <= limit {
+        return name;
+    }
+    let kept = limit.saturating_sub(1);
+    let head: String = name.chars().take(kept.div_ceil(2)).collect();
+    let tail: String = name.chars().skip(length - kept / 2).collect();
+    format!("{head}…{tail}")
+}
+
+/// A sentence without what XML forbids, with its end left out if it has more than `limit` characters.
+pub(super) fn cut(sentence: &str, limit: usize) -> String {
+    let sentence = readable(sentence);
+    if sentence.chars().count() <= limit {
+        return sentence;
+    }
+    let head: String = sentence.chars().take(limit.saturating_sub(1)).collect();
+    format!("{}…", head.trim_end())
+}
+
+/// `text` without controls, U+FFFE and U+FFFF, and with runs of white space as one space.
+fn readable(text: &str) -> String {
     let mut clean = String::with_capacity(text.len());
     let mut gap = false;
     for character in text.chars() {
@@ -17,14 +39,7 @@ pub(super) fn shortened(text: &str, limit: usize) -> String {
         gap = false;
         clean.push(character);
     }
-    let length = clean.chars().count();
-    if length <= limit {
-        return clean;
-    }
-    let kept = limit.saturating_sub(1);
-    let head: String = clean.chars().take(kept.div_ceil(2)).collect();
-    let tail: String = clean.chars().skip(length - kept / 2).collect();
-    format!("{head}…{tail}")
+    clean
 }
 
 /// `text` as it may stand between tags and within quotation marks. What XML forbids becomes U+FFFD.
@@ -126,6 +141,12 @@ mod tests {
         assert_eq!(shortened("amount", 6), "amount");
         assert_eq!(shortened("amounts", 6), "amo…ts");
         assert_eq!(shortened("äöüßé", 4), "äö…é");
+    }
+
+    #[test]
+    fn a_long_sentence_keeps_its_beginning() {
+        assert_eq!(cut("observed 3, expected 1", 13), "observed 3,…");
+        assert_eq!(cut("observed 3", 10), "observed 3");
     }
 
     #[test]
