@@ -99,7 +99,7 @@ impl Axis {
 
     /// `value`, or the end of the axis that it lies beyond.
     pub(super) fn clamped(&self, value: f64) -> f64 {
-        value.clamp(self.low, self.high)
+        value.max(self.low).min(self.high)
     }
 
     /// The words beside the tick at `place`.

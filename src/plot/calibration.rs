@@ -231,15 +231,15 @@ mod tests {
 
     #[test]
     fn p_values_of_single_precision_count_at_their_own_budget() {
-        let p_values = [f64::from(0.01_f32); 4];
+        let p_values = [f64::from(0.1_f32); 4];
         let rates = Rates::new(&Calibration {
             title: "",
             p_values: &p_values,
             calibration_rows: 99,
             budget: None,
         });
-        assert_eq!(rates.realised(0.01), Some(1.0));
-        assert_eq!(rates.realised(0.0099), Some(0.0));
+        assert_eq!(rates.realised(0.1), Some(1.0));
+        assert_eq!(rates.realised(0.099), Some(0.0));
     }
 
     #[test]

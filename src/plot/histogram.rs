@@ -220,6 +220,14 @@ mod tests {
     }
 
     #[test]
+    fn anomalies_that_score_thousands_do_not_squeeze_the_normal_rows() {
+        let normal: Vec<f64> = (0..1000).map(|i| f64::from(i) / 1000.0).collect();
+        let anomalies = vec![5e3; 100];
+        let (_, high) = span(&[normal, anomalies], None);
+        assert!(high < 5.0, "{high}");
+    }
+
+    #[test]
     fn every_finite_row_is_in_a_bar() {
         let x = Axis::linear(0.0, 1.0, "");
         let counts = counts(&[-5.0, 0.0, 0.5, 1.0, 7.0], &x);

@@ -229,6 +229,25 @@ mod tests {
     }
 
     #[test]
+    fn points_that_are_not_finite_are_counted_and_far_ones_too() {
+        let mut points = grid(1_000);
+        points.extend([(f32::NAN, 0.0), (0.0, f32::INFINITY), (1e9, 0.0)]);
+        let group = MapGroup {
+            name: "rows",
+            role: Role::Normal,
+            points: &points,
+        };
+        let map = LatentMap {
+            title: "map",
+            groups: &[group],
+            shares: None,
+        };
+        let picture = latent_map(&map).unwrap();
+        assert!(picture.contains("2 values are not finite numbers"));
+        assert!(picture.contains("drawn at the edge: 1"));
+    }
+
+    #[test]
     fn a_far_point_does_not_shrink_the_others() {
         let mut values: Vec<f64> = (0..1000).map(f64::from).collect();
         values.push(1e9);
