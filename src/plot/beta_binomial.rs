@@ -93,6 +93,7 @@ impl Weights {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use proptest::prelude::*;
     use rand::{RngExt, SeedableRng};

@@ -197,6 +197,7 @@ fn legend(rates: &Rates, marked: Option<f64>) -> Vec<Entry> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use proptest::prelude::*;
 

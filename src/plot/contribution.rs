@@ -140,6 +140,7 @@ fn lines(row: &Contributions<'_>) -> (Vec<Line>, usize) {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use proptest::prelude::*;
 

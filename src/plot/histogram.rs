@@ -187,6 +187,7 @@ fn notes(histogram: &Histogram<'_>, groups: &[Vec<f64>], x: &Axis) -> Vec<String
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use proptest::prelude::*;
 

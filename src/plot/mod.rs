@@ -13,6 +13,7 @@ mod curve;
 mod error;
 mod frame;
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod gallery;
 mod histogram;
 mod latent_map;
@@ -23,6 +24,7 @@ mod projection;
 mod text;
 mod topic;
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod well_formed;
 
 pub use beta_binomial::false_alarm_interval;

@@ -130,6 +130,7 @@ fn table(html: &mut String, table: &Table) {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use proptest::prelude::*;
 

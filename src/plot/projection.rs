@@ -33,7 +33,7 @@ pub fn project(codes: &[f32], latent: usize) -> Result<Projection, PlotError> {
     }
     let rows: Vec<&[f32]> = codes.chunks_exact(latent).collect();
     let whole = |row: &&[f32]| row.iter().all(|value| value.is_finite());
-    let kept: Vec<&[f32]> = rows.iter().copied().filter(|row| whole(&row)).collect();
+    let kept: Vec<&[f32]> = rows.iter().copied().filter(whole).collect();
     let mean = mean(&kept, latent);
     let (directions, shares) = directions(covariance(&kept, &mean))?;
     let points = rows.iter().map(|row| {
@@ -123,6 +123,7 @@ fn directions(covariance: DMatrix<f64>) -> Result<([Vec<f64>; 2], [f64; 2]), Plo
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use proptest::prelude::*;
 
