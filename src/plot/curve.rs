@@ -81,9 +81,9 @@ fn draw(
     let shown = curves.iter().flat_map(|curve| curve.points);
     let frame = Frame {
         title,
-        width: 760,
+        width: 790,
         height: 460,
-        legend_width: 250,
+        legend_width: 280,
         legend: legend(curves, &styles, measure, reference.as_ref()),
         notes: left_out(all - shown.filter(|point| finite(point)).count())
             .into_iter()
