@@ -9,7 +9,7 @@
 //! | 5 entry | `cli`, `commands` |
 //! | 4 composition | `daemon`, `evaluate`, `demo` |
 //! | 3 loops | `pipeline`, `training` |
-//! | 2 adapters | `kafka`, `registry`, `http`, `files` |
+//! | 2 adapters | `kafka`, `registry`, `http`, `files`, `plot` |
 //! | 1 domain, pure | `record`, `features`, `vae`, `detect` |
 //! | 0 ground | `config`, `metrics`, `health` |
 
@@ -27,6 +27,7 @@ pub mod http;
 pub mod kafka;
 pub mod metrics;
 pub mod pipeline;
+pub mod plot;
 pub mod record;
 pub mod registry;
 pub mod training;
