@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Floors in tenths, so that the domain can have floors of its own.
-const FLOORS: [(&str, u32); 19] = [
+const FLOORS: [(&str, u32); 20] = [
     ("config", 0),
     ("metrics", 0),
     ("health", 0),
@@ -12,6 +12,7 @@ const FLOORS: [(&str, u32); 19] = [
     ("vae", 10),
     ("features", 11),
     ("detect", 12),
+    ("generate", 13),
     ("kafka", 20),
     ("registry", 20),
     ("http", 20),
