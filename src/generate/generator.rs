@@ -238,3 +238,46 @@ fn draw_word(probabilities: &[f32], random: &mut ChaCha8Rng) -> usize {
     }
     last
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cells_are_drawn_from_the_likelihood_and_not_its_mean() {
+        let heads = [
+            Head::Gaussian,
+            Head::Categorical { classes: 4 },
+            Head::Bernoulli,
+        ];
+        let expected = [3.0, 0.5, 0.3, 0.05, 0.15, 0.2];
+        let variance = [0.25, 0.0, 0.0, 0.0, 0.0, 0.0];
+        let draws: u16 = 20_000;
+        let (mut sum, mut squares, mut counts) = (0.0, 0.0, [0.0; 6]);
+        let mut columns = [9.0_f32; 6];
+        for row in 0..draws {
+            let mut random = random_of(7, row.into());
+            draw_columns(&heads, &expected, &variance, &mut random, &mut columns);
+            sum += f64::from(columns[0]);
+            squares += f64::from(columns[0] - 3.0).powi(2);
+            assert_eq!(columns[1..5].iter().sum::<f32>(), 1.0);
+            for (count, column) in counts.iter_mut().zip(columns) {
+                *count += f64::from(column);
+            }
+        }
+        // Five standard errors: 0.5 / sqrt(20,000), 0.25 sqrt(2 / 20,000), sqrt(p(1-p) / 20,000).
+        let draws = f64::from(draws);
+        assert!((sum / draws - 3.0).abs() < 0.018, "{}", sum / draws);
+        assert!(
+            (squares / draws - 0.25).abs() < 0.0125,
+            "{}",
+            squares / draws
+        );
+        // The unknown word's half goes to the others by their shares.
+        for (column, share) in [(1, 0.0), (2, 0.6), (3, 0.1), (4, 0.3), (5, 0.2)] {
+            let found = counts[column] / draws;
+            assert!((found - share).abs() < 0.018, "column {column}: {found}");
+        }
+        assert_eq!(counts[1], 0.0);
+    }
+}

@@ -236,7 +236,7 @@ mod tests {
     fn records_have_the_nesting_of_the_paths_and_the_order_of_the_fields() {
         assert_eq!(
             json(&[23.5, 1.0, 1.0, 1_704_164_645.4, -7.0, 1e300]),
-            r#"{"amount":23.5,"card":{"channel":"chip","present":true,"mean":{"week.7":-7}},"time":"2024-01-02T03:04:05Z","\\x \"y\"":1e300}"#
+            r#"{"amount":23.5,"card":{"channel":"chip","present":true,"mean":{"week.7":-7}},"time":"2024-01-02T03:04:05Z","\\x \"y\"":1e+300}"#
         );
     }
 
@@ -260,7 +260,7 @@ mod tests {
         assert_eq!(names[5], "\\x \"y\"");
         let texts = writer().texts(&[1.5, 2.0, f64::NAN, 0.0, 1e20, 3.0]);
         assert_eq!(texts[..3], ["1.5", "a \"b\"\n", ""]);
-        assert_eq!(texts[3..], ["1970-01-01T00:00:00Z", "1e20", "3"]);
+        assert_eq!(texts[3..], ["1970-01-01T00:00:00Z", "1e+20", "3"]);
     }
 
     #[test]
