@@ -7,9 +7,11 @@ use super::made::{DAYS, ROWS, START, payments, trained};
 use super::{lines, succeed};
 
 /// Five standard errors of the difference of two means of [`ROWS`] values, in deviations:
-/// 5 sqrt(2 / 4000) = 0.11. That of a deviation is 1 / sqrt(2) of it, that of a share and of a
-/// correlation no more than it.
-const CHANCE: f64 = 0.11;
+/// 5 sqrt(2 / 4000). Those of a deviation and of a correlation are no more.
+const CHANCE: f64 = 0.112;
+
+/// Five standard errors of the difference of two shares: at most 5 sqrt(2 / 4000) / 2.
+const SHARE: f64 = 0.056;
 
 /// What the network itself may be off by: its likelihood has a deviation of 0.1 at least, and a few
 /// Gaussians stand for the codes.
@@ -106,16 +108,12 @@ fn numbers_resemble(sampled: &[Value], learnt: &[Value]) {
             CHANCE + MODEL,
             &format!("deviation of {pointer}"),
         );
-        // The standard error of a quantile is at most 2.1 times that of the mean between the 0.05
-        // and 0.95 quantiles of a normal distribution.
+        // As shares and not as values: between two groups a value tells little.
         for q in [0.05, 0.25, 0.5, 0.75, 0.95] {
-            let off = (quantile(&found, q) - quantile(&wanted, q)) / unit;
-            near(
-                off,
-                0.0,
-                2.1 * CHANCE + MODEL,
-                &format!("{q} quantile of {pointer}"),
-            );
+            let value = quantile(&wanted, q);
+            let below = |values: &[f64]| share(values, |other| *other < value);
+            let what = format!("share of {pointer} below its {q} quantile");
+            near(below(&found), below(&wanted), SHARE + MODEL, &what);
         }
         let (low, high) = (quantile(&wanted, 0.0), quantile(&wanted, 1.0));
         assert!(found.iter().all(|value| (low..=high).contains(value)));
@@ -146,7 +144,7 @@ fn words_and_flags_resemble(sampled: &[Value], learnt: &[Value]) {
         near(
             of(sampled),
             of(learnt),
-            CHANCE,
+            SHARE + MODEL,
             &format!("share of {channel}"),
         );
         let present = |rows: &[Value]| {
@@ -159,7 +157,7 @@ fn words_and_flags_resemble(sampled: &[Value], learnt: &[Value]) {
         near(
             present(sampled),
             present(learnt),
-            CHANCE + MODEL,
+            SHARE + MODEL,
             &format!("presence with {channel}"),
         );
     }
@@ -179,7 +177,7 @@ fn times_resemble(sampled: &[i64], learnt: &[i64]) {
         near(
             of(sampled),
             of(learnt),
-            CHANCE,
+            SHARE + MODEL,
             &format!("share of the hours {hours:?}"),
         );
     }
@@ -187,7 +185,7 @@ fn times_resemble(sampled: &[i64], learnt: &[i64]) {
     near(
         weekend(sampled),
         weekend(learnt),
-        CHANCE,
+        SHARE + MODEL,
         "share of the weekend",
     );
     for week in 0..4 {
@@ -195,7 +193,7 @@ fn times_resemble(sampled: &[i64], learnt: &[i64]) {
         near(
             of(sampled),
             of(learnt),
-            CHANCE,
+            SHARE + MODEL,
             &format!("share of week {week}"),
         );
     }
