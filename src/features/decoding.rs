@@ -222,17 +222,17 @@ mod tests {
     fn a_time_of_the_week_is_as_fine_as_the_time_of_the_day() {
         let field = field(Kind::Timestamp, Part::cycles(20.0 * DAY));
         assert_eq!(field.period(), Some(7.0 * DAY));
-        // Sunday 23:00 by a blurred week that says Monday 03:00.
         let at = |seconds: f64, period: f64| {
             let angle = seconds / period * TAU;
             [angle.sin() as f32, angle.cos() as f32]
         };
-        let values = [at(23.0 * 3600.0, DAY), at(4.125 * DAY, 7.0 * DAY)].concat();
-        let moment = field.moment(&values);
-        assert!(
-            (moment - (3.0 * DAY + 23.0 * 3600.0)).abs() < 0.1,
-            "{moment}"
-        );
+        // Sunday 23:00 by a blurred week that says Monday 03:00, and Monday 01:00 by one that
+        // says Sunday 22:00. The epoch began on a Thursday.
+        for (hour, week, day) in [(23.0, 4.125, 3.0), (1.0, 3.917, 4.0)] {
+            let values = [at(hour * 3600.0, DAY), at(week * DAY, 7.0 * DAY)].concat();
+            let off = field.moment(&values) - (day * DAY + hour * 3600.0);
+            assert!(off.abs() < 0.1, "{hour} h: off by {off} s");
+        }
     }
 
     #[test]
