@@ -74,7 +74,7 @@ fn payment(random: &mut ChaCha8Rng) -> String {
 pub fn trained(setup: &Setup, rows: &[String]) -> PathBuf {
     let config = setup.path("made.toml");
     let settings = "[kafka]\nbrokers = \"127.0.0.1:1\"\n[input]\ntopic = \"made\"\ntime = \"time\"\n\
-        [train]\ndata = \"clean\"\nhidden = 32\nlatent = 8\nfloors = [0.1]\nmax_steps = 1500\n";
+        [train]\ndata = \"clean\"\nhidden = 32\nlatent = 8\nfloors = [0.1]\nmax_steps = 800\n";
     std::fs::write(&config, format!("{settings}{FIELDS}")).unwrap();
     let (rows, model) = (
         setup.write_lines("made.ndjson", rows),

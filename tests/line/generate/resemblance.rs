@@ -63,7 +63,7 @@ fn share<T>(rows: &[T], is: impl Fn(&T) -> bool) -> f64 {
 
 #[track_caller]
 fn near(found: f64, wanted: f64, allowed: f64, what: &str) {
-    println!("{what}: {found:.3}, learnt {wanted:.3}");
+    eprintln!("{what}: {found:.3}, learnt {wanted:.3}");
     assert!(
         (found - wanted).abs() <= allowed,
         "{what}: {found} against {wanted}"
