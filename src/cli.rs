@@ -33,10 +33,22 @@ pub enum Command {
     /// Score a file with a model: one JSON object a record on standard output
     Score(Score),
     /// Make plausible new records with a model
+    ///
+    /// They have the fields that the model sees, in the order of its configuration and nested as
+    /// in the input. Numbers stay within what training saw and have as many digits; words are those
+    /// of the vocabulary; times are RFC 3339, in UTC, within the time of the training rows. No value
+    /// is ever missing. The same seed makes the same records, and more of them begin with these.
     Sample(Sample),
     /// Turn a file's records into the codes that a model gives them
+    ///
+    /// One line a row: its number, the mean of its code and the deviation, with the p-value and the
+    /// score of `outlierd score`. What the way back costs is said on standard error.
     Encode(Encode),
     /// Turn codes back into records
+    ///
+    /// Of each code the record that the model expects: numbers as the decoder has them, rounded as
+    /// in training, and the likeliest words and booleans. A time is the last one of its hour, or of
+    /// its hour and weekday, within the time of the training rows.
     Decode(Decode),
     /// Put a file's records into a topic, to try things
     Feed(Feed),

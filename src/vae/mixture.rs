@@ -355,13 +355,13 @@ mod tests {
         for code in &mut codes {
             mixture.draw(&mut random, code);
         }
-        for component in 0..2 {
+        for (component, weight) in weights.map(f64::from).into_iter().enumerate() {
             // Ten and twenty deviations lie between the components along the first unit.
             let own = codes
                 .iter()
                 .filter(|code| (code[0] > 0.0) == (component == 1));
             let count = own.clone().count() as f64;
-            let (weight, unit) = (f64::from(weights[component]), 2 * component);
+            let unit = 2 * component;
             // Five standard errors each: of a share, a mean, and a variance of normal numbers.
             let share_error = (weight * (1.0 - weight) / draws as f64).sqrt();
             assert!((count / draws as f64 - weight).abs() < 5.0 * share_error);
