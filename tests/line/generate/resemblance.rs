@@ -90,14 +90,15 @@ fn sampled_records_resemble_those_that_were_learnt() {
     words_and_flags_resemble(&sampled, &learnt);
     times_resemble(&times(&sampled), &times(&learnt));
 
-    // To the model its own records are as odd as those that it learnt.
+    // To the model its own records are no odder than those that it learnt. They are a little less
+    // odd than those that calibrate it, which it has not seen.
     let text: Vec<String> = sampled.iter().map(Value::to_string).collect();
     let file = setup.write_lines("sampled.ndjson", &text);
     let [file, model] = [&file, &model].map(|path| path.to_str().unwrap());
     let scored = lines(&succeed(&["score", file, "-m", model]).stdout);
     for q in [0.1, 0.5] {
         let found = share(&scored, |row| row["p"].as_f64().unwrap() <= q);
-        near(found, q, SHARE + MODEL, &format!("share of p up to {q}"));
+        assert!(found <= q + SHARE, "p up to {q} in {found} of the records");
     }
 }
 
