@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 /// Finds the odd records of a Kafka stream with a variational autoencoder, and says why.
@@ -32,6 +32,24 @@ pub enum Command {
     Run(Run),
     /// Score a file with a model: one JSON object a record on standard output
     Score(Score),
+    /// Make plausible new records with a model
+    ///
+    /// They have the fields that the model sees, in the order of its configuration and nested as
+    /// in the input. Numbers stay within what training saw and have as many digits; words are those
+    /// of the vocabulary; times are RFC 3339, in UTC, within the time of the training rows. No value
+    /// is ever missing. The same seed makes the same records, and more of them begin with these.
+    Sample(Sample),
+    /// Turn a file's records into the codes that a model gives them
+    ///
+    /// One line a row: its number, the mean of its code and the deviation, with the p-value and the
+    /// score of `outlierd score`. What the way back costs is said on standard error.
+    Encode(Encode),
+    /// Turn codes back into records
+    ///
+    /// Of each code the record that the model expects: numbers as the decoder has them, rounded as
+    /// in training, and the likeliest words and booleans. A time is the last one of its hour, or of
+    /// its hour and weekday, within the time of the training rows.
+    Decode(Decode),
     /// Put a file's records into a topic, to try things
     Feed(Feed),
     /// Show what a model file says of itself
@@ -167,6 +185,68 @@ pub struct Score {
     /// Print flagged and rejected records only
     #[arg(long)]
     pub outliers: bool,
+}
+
+/// Which network of a model.
+#[derive(Debug, Args)]
+pub struct Member {
+    /// The model
+    #[arg(long, short, value_name = "FILE")]
+    pub model: PathBuf,
+    /// The network of the ensemble to work with, counted from 1 in the order of train.floors;
+    /// without it, the one with the least floor
+    #[arg(long, value_name = "K")]
+    pub member: Option<usize>,
+}
+
+/// How rows are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum RowFormat {
+    /// One JSON object a line
+    Ndjson,
+    /// A header, then one line a row
+    Csv,
+}
+
+#[derive(Debug, Args)]
+pub struct Sample {
+    #[command(flatten)]
+    pub member: Member,
+    /// Records to make
+    #[arg(short = 'n', value_name = "N")]
+    pub count: u64,
+    /// Another seed makes other records
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// How records are written
+    #[arg(long, value_enum, default_value_t = RowFormat::Ndjson)]
+    pub format: RowFormat,
+}
+
+#[derive(Debug, Args)]
+pub struct Encode {
+    /// The CSV or NDJSON file (also .gz)
+    pub file: PathBuf,
+    #[command(flatten)]
+    pub member: Member,
+    /// How codes are written
+    #[arg(long, value_enum, default_value_t = RowFormat::Ndjson)]
+    pub format: RowFormat,
+    /// Say at the end what the way back costs each field, in its own units
+    #[arg(long)]
+    pub errors: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Decode {
+    /// The codes, as `encode` prints them; `-` is standard input
+    #[arg(default_value = "-")]
+    pub file: PathBuf,
+    #[command(flatten)]
+    pub member: Member,
+    /// How records are written
+    #[arg(long, value_enum, default_value_t = RowFormat::Ndjson)]
+    pub format: RowFormat,
 }
 
 #[derive(Debug, Args)]

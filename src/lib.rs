@@ -10,7 +10,7 @@
 //! | 4 composition | `daemon`, `evaluate`, `demo` |
 //! | 3 loops | `pipeline`, `training` |
 //! | 2 adapters | `kafka`, `registry`, `http`, `files`, `plot` |
-//! | 1 domain, pure | `record`, `features`, `vae`, `detect` |
+//! | 1 domain, pure | `record`, `features`, `vae`, `detect`, `generate` |
 //! | 0 ground | `config`, `metrics`, `health` |
 
 pub mod cli;
@@ -22,6 +22,7 @@ pub mod detect;
 pub mod evaluate;
 pub mod features;
 pub mod files;
+pub mod generate;
 pub mod health;
 pub mod http;
 pub mod kafka;

@@ -15,11 +15,15 @@ macro_rules! say {
 }
 
 mod check;
+mod decode;
 mod demo;
+mod encode;
 mod feed;
 mod init;
 mod material;
+mod printer;
 mod run;
+mod sample;
 mod score;
 mod show;
 mod train;
@@ -36,6 +40,9 @@ pub fn dispatch(cli: Cli) -> ExitCode {
         Command::Train(arguments) => train::run(&arguments),
         Command::Run(arguments) => run::run(&arguments),
         Command::Score(arguments) => score::run(&arguments),
+        Command::Sample(arguments) => sample::run(&arguments),
+        Command::Encode(arguments) => encode::run(&arguments),
+        Command::Decode(arguments) => decode::run(&arguments),
         Command::Feed(arguments) => feed::run(&arguments),
         Command::Show(arguments) => show::run(&arguments),
         Command::Completions { shell } => completions(shell),

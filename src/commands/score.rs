@@ -129,7 +129,7 @@ fn budget(text: &str) -> anyhow::Result<Budget> {
         .map_err(|error| anyhow::anyhow!("--budget {text:?}: {error}"))
 }
 
-fn open_field(field: &EncodedField) -> Field {
+pub(super) fn open_field(field: &EncodedField) -> Field {
     Field {
         path: field.path.clone(),
         kind: field.kind,
@@ -140,7 +140,7 @@ fn open_field(field: &EncodedField) -> Field {
 }
 
 /// Rows of a file: nothing is filtered, what is missing is masked.
-fn any_input() -> Input {
+pub(super) fn any_input() -> Input {
     Input {
         topic: String::new(),
         group: String::new(),

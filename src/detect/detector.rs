@@ -96,6 +96,12 @@ impl Detector {
         &self.policy
     }
 
+    /// What member `member`, counted from 0, said of the rows of the last call of
+    /// [`Self::score`], their codes among it.
+    pub fn output(&self, member: usize) -> Option<&Scores> {
+        self.outputs.get(member)
+    }
+
     /// Scores the rows of `cells` (rows x fields, row-major). A row's bits do not depend on the
     /// rows around it.
     ///

@@ -159,6 +159,7 @@ fn expect(field: &EncodedField, expected: &[f32], variance: &[f32]) -> Expected 
             deviation,
             low,
             high,
+            ..
         } => {
             let center = f64::from(expected[0]) * deviation + mean;
             let reach = 2.0 * f64::from(variance[0]).sqrt() * deviation;

@@ -44,6 +44,10 @@ pub enum Part {
         deviation: f64,
         low: f64,
         high: f64,
+        /// Digits after the point that the values in training had at most: 0 are whole numbers.
+        /// None if there were more than six, or if it is not known.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        decimals: Option<u8>,
     },
     /// A boolean as it is.
     Flag,
@@ -54,7 +58,7 @@ pub enum Part {
 }
 
 impl Part {
-    fn head(&self) -> Head {
+    pub(super) fn head(&self) -> Head {
         match self {
             Part::Scaled { .. } | Part::Cycle { .. } => Head::Gaussian,
             Part::Flag => Head::Bernoulli,
@@ -202,6 +206,7 @@ mod tests {
                         deviation: 2.0,
                         low: 5.0,
                         high: 15.0,
+                        decimals: None,
                     }],
                 ),
                 field(Kind::Categorical, vec![Part::OneHot { classes: 3 }]),

@@ -2,6 +2,7 @@
 
 use crate::config::Kind;
 
+use super::decoding::round;
 use super::{EncodedField, Encoding, Part, Table};
 
 /// Mean and deviation are taken of values clipped to these quantiles, so that a few absurd readings
@@ -10,6 +11,13 @@ const CLIPPED_SHARE: f64 = 0.001;
 
 /// Words that a categorical field keeps; the others share one class. Each word costs a column.
 pub const MAX_WORDS: usize = 63;
+
+/// Values with more digits after the point than this are taken for real numbers.
+const MOST_DECIMALS: u8 = 6;
+
+/// A value counts as rounded if it is so but for this part of it: sums and products in `f64` leave
+/// a few units of 1e-16 behind, as in 282.90000000000003.
+const ROUNDING: f64 = 1e-13;
 
 /// A field to encode, and the words seen in it.
 #[derive(Debug, Clone)]
@@ -104,6 +112,15 @@ fn fit_number(mut values: Vec<f64>, least_deviation: f64) -> Option<Part> {
         deviation: deviation.max(least_deviation / 2.0),
         low,
         high,
+        decimals: decimals(&values),
+    })
+}
+
+/// Digits after the point that `values` have at most; `None` beyond [`MOST_DECIMALS`].
+fn decimals(values: &[f64]) -> Option<u8> {
+    values.iter().try_fold(0, |digits, &value| {
+        (digits..=MOST_DECIMALS)
+            .find(|&digits| (round(value, digits.into()) - value).abs() <= ROUNDING * value.abs())
     })
 }
 
@@ -195,6 +212,15 @@ mod tests {
             unreachable!("a number is scaled")
         };
         assert_eq!(deviation, 2.5);
+    }
+
+    #[test]
+    fn the_digits_after_the_point_are_those_of_the_finest_value() {
+        assert_eq!(decimals(&[3.0, -7.0, 1e15]), Some(0));
+        assert_eq!(decimals(&[3.0, 0.1, 61.29, 7.0]), Some(2));
+        assert_eq!(decimals(&[1e-6, 0.3]), Some(6));
+        assert_eq!(decimals(&[0.5, 1.0 / 3.0]), None);
+        assert_eq!(decimals(&[0.0, 5.0 * 56.58, 0.1 + 0.2]), Some(1));
     }
 
     #[test]

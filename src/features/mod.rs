@@ -6,6 +6,7 @@
 //! grouped into heads, one likelihood term each, and every head has a presence flag, so that a
 //! missing field is masked and never silently a zero.
 
+mod decoding;
 mod encoding;
 mod fit;
 mod table;

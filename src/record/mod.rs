@@ -25,6 +25,7 @@ pub mod survey;
 mod text;
 mod vocabulary;
 mod walk;
+mod writer;
 
 pub use decoder::{Decoded, Decoder};
 pub use instant::of_text as parse_time;
@@ -32,3 +33,4 @@ pub use number::is_number;
 pub use paths::{PathError, join_path, split_path};
 pub use rejection::Rejection;
 pub use vocabulary::Vocabularies;
+pub use writer::Writer;

@@ -7,8 +7,9 @@
 //! 2018). A mixture of a few Gaussians stands for the thousands of posteriors.
 
 use rand::seq::index;
-use rand::{RngExt, SeedableRng};
+use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use rand_distr::{Distribution, StandardNormal};
 
 use crate::config::TrainingData;
 
@@ -104,6 +105,24 @@ impl Mixture {
 
     pub fn latent(&self) -> usize {
         self.latent
+    }
+
+    /// Fills `code`, as long as [`Mixture::latent`], with a code drawn from the mixture. Takes one
+    /// uniform number and one normal number a unit from `random`.
+    pub fn draw(&self, random: &mut impl Rng, code: &mut [f32]) {
+        let mut left = random.random::<f32>();
+        let drawn = self.weights.iter().position(|weight| {
+            left -= weight;
+            left < 0.0
+        });
+        // Rounded weights may sum to a little less than 1.
+        let component = drawn.unwrap_or(self.weights.len() - 1);
+        let at = component * self.latent..(component + 1) * self.latent;
+        let units = self.means[at.clone()].iter().zip(&self.variances[at]);
+        for (value, (mean, variance)) in code.iter_mut().zip(units) {
+            let normal: f32 = StandardNormal.sample(random);
+            *value = mean + variance.sqrt() * normal;
+        }
     }
 
     /// One a component, sum 1.
@@ -322,6 +341,49 @@ mod tests {
             fit(&codes, TrainingData::Clean),
             fit(&codes, TrainingData::Clean)
         );
+    }
+
+    #[test]
+    fn drawn_codes_have_the_shares_means_and_deviations_of_the_components() {
+        let (weights, means, variances) =
+            ([0.25, 0.75], [-5.0, 2.0, 5.0, 0.0], [1.0, 4.0, 0.25, 9.0]);
+        let mixture =
+            Mixture::from_parts(2, weights.into(), means.into(), variances.into()).unwrap();
+        let mut random = ChaCha8Rng::seed_from_u64(3);
+        let draws = 20_000;
+        let mut codes = vec![[0.0; 2]; draws];
+        for code in &mut codes {
+            mixture.draw(&mut random, code);
+        }
+        for (component, weight) in weights.map(f64::from).into_iter().enumerate() {
+            // Ten and twenty deviations lie between the components along the first unit.
+            let own = codes
+                .iter()
+                .filter(|code| (code[0] > 0.0) == (component == 1));
+            let count = own.clone().count() as f64;
+            let unit = 2 * component;
+            // Five standard errors each: of a share, a mean, and a variance of normal numbers.
+            let share_error = (weight * (1.0 - weight) / draws as f64).sqrt();
+            assert!((count / draws as f64 - weight).abs() < 5.0 * share_error);
+            for axis in 0..2 {
+                let mean = own.clone().map(|code| f64::from(code[axis])).sum::<f64>() / count;
+                let spread = own
+                    .clone()
+                    .map(|code| (f64::from(code[axis]) - mean).powi(2));
+                let variance = spread.sum::<f64>() / count;
+                let wanted = f64::from(variances[unit + axis]);
+                let off = (mean - f64::from(means[unit + axis])).abs();
+                assert!(
+                    off < 5.0 * (wanted / count).sqrt(),
+                    "{component} {axis}: {off}"
+                );
+                let off = (variance / wanted - 1.0).abs();
+                assert!(
+                    off < 5.0 * (2.0 / count).sqrt(),
+                    "{component} {axis}: {variance}"
+                );
+            }
+        }
     }
 
     #[test]

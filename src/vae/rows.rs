@@ -88,6 +88,8 @@ pub enum RowsError {
         width: usize,
         heads: usize,
     },
+    #[error("{numbers} numbers are not whole codes: a code of this model has {latent}")]
+    Codes { numbers: usize, latent: usize },
     #[error(
         "the rows have {found:?} columns and heads, the network has {wanted:?}: they were made for \
          another model"

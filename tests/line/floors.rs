@@ -12,6 +12,7 @@ const FLOORS: [(&str, u32); 20] = [
     ("vae", 10),
     ("features", 11),
     ("detect", 12),
+    ("generate", 13),
     ("kafka", 20),
     ("registry", 20),
     ("http", 20),

@@ -13,6 +13,7 @@ mod configuration;
 mod dead_letters;
 mod dispositions;
 mod floors;
+mod generate;
 mod health;
 mod outliers;
 mod output;

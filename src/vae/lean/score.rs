@@ -136,11 +136,40 @@ impl Scorer {
             let count = BLOCK.min(rows.len() - first);
             self.load(rows, first, count, &mut out.scratch);
             self.encode(rows, first, count, out);
-            self.place(first, count, out);
-            self.decode(count, &mut out.scratch);
-            self.arch
-                .dispatch(cells(&self.layout, self.floor, count, &mut out.scratch));
-            self.store(first, count, out);
+            self.finish(first, count, out);
+        }
+        Ok(())
+    }
+
+    /// Decodes `codes` (rows x latent, row-major) into `out`, whose former content is replaced:
+    /// `expected` and `variance` are what the network expects at each code, and `code_nll` is how
+    /// odd the code is. There is no record beside it, so that the likelihoods, the errors, the
+    /// divergences and the variances of the codes are 0.
+    ///
+    /// A row that was scored is expected as it is here from its code, to the last bit.
+    ///
+    /// # Errors
+    /// The numbers are not whole codes of the network.
+    pub fn decode(&self, codes: &[f32], out: &mut Scores) -> Result<(), RowsError> {
+        let latent = self.shape.latent;
+        if !codes.len().is_multiple_of(latent) {
+            return Err(RowsError::Codes {
+                numbers: codes.len(),
+                latent,
+            });
+        }
+        let rows = codes.len() / latent;
+        out.fit(rows, &self.shape, &self.strides());
+        out.kl.fill(0.0);
+        out.scratch.code_variance.fill(0.0);
+        let stride = self.strides().code;
+        for first in (0..rows).step_by(BLOCK) {
+            let count = BLOCK.min(rows - first);
+            for row in 0..count {
+                out.scratch.code[row * stride..][..latent]
+                    .copy_from_slice(&codes[(first + row) * latent..][..latent]);
+            }
+            self.finish(first, count, out);
         }
         Ok(())
     }
@@ -237,6 +266,15 @@ impl Scorer {
         });
     }
 
+    /// The way of a block from its codes on.
+    fn finish(&self, first: usize, count: usize, out: &mut Scores) {
+        self.place(first, count, out);
+        self.expand(count, &mut out.scratch);
+        self.arch
+            .dispatch(cells(&self.layout, self.floor, count, &mut out.scratch));
+        self.store(first, count, out);
+    }
+
     /// How odd the codes of a block are among the learnt ones.
     fn place(&self, first: usize, count: usize, out: &mut Scores) {
         let stride = self.strides().code;
@@ -248,7 +286,7 @@ impl Scorer {
         }
     }
 
-    fn decode(&self, count: usize, scratch: &mut Scratch) {
+    fn expand(&self, count: usize, scratch: &mut Scratch) {
         let Strides {
             hidden,
             code: stride,

@@ -12,7 +12,7 @@ use super::{Scorer, Scores};
 use crate::vae::batches::Batch;
 use crate::vae::likelihood::{Likelihood, variance};
 use crate::vae::network::{Input, Network, device};
-use crate::vae::{Head, Member, Rows, Shape};
+use crate::vae::{Head, Member, Mixture, Rows, Shape};
 
 fn shape(heads: Vec<Head>) -> Shape {
     Shape {
@@ -281,6 +281,55 @@ fn scores_agree_with_candle_for_every_kind_of_head() {
         ];
         agree([mixed, mixed].concat(), arch);
     }
+}
+
+#[test]
+fn a_code_decodes_as_it_did_when_its_row_was_scored() {
+    let classes = Head::Categorical { classes: 4 };
+    let shape = shape(vec![
+        Head::Gaussian,
+        classes,
+        Head::Bernoulli,
+        Head::Gaussian,
+    ]);
+    let member = member(&shape, 8);
+    let mixture = Mixture::from_parts(3, vec![1.0], vec![0.1; 3], vec![0.7; 3]).unwrap();
+    let scorer = Scorer::new(&shape, &member).unwrap().with_mixture(&mixture);
+    let scorer = scorer.unwrap();
+    let table = Table::new(&shape, 2 * BLOCK + 7, 9);
+    let (mut scored, mut decoded) = (Scores::new(), Scores::new());
+    scorer.score(table.rows(&shape), &mut scored).unwrap();
+    // What another batch has left behind must not show.
+    scorer.score(table.rows(&shape), &mut decoded).unwrap();
+    scorer.decode(&scored.code, &mut decoded).unwrap();
+    assert_eq!(decoded.rows(), scored.rows());
+    assert_eq!(decoded.expected, scored.expected);
+    assert_eq!(decoded.variance, scored.variance);
+    assert_eq!(decoded.code_nll, scored.code_nll);
+    let nothing = [&decoded.nll, &decoded.kl, &decoded.squared_error];
+    assert!(nothing.into_iter().flatten().all(|&term| term == 0.0));
+    assert!(
+        decoded
+            .code_variance
+            .iter()
+            .all(|&variance| variance == 0.0)
+    );
+    // One code in the middle, alone.
+    let mut alone = Scores::new();
+    let middle = BLOCK + 3;
+    scorer
+        .decode(&scored.code[middle * 3..][..3], &mut alone)
+        .unwrap();
+    let width = shape.width();
+    assert_eq!(alone.expected, &scored.expected[middle * width..][..width]);
+}
+
+#[test]
+fn half_a_code_is_refused() {
+    let shape = shape(vec![Head::Gaussian]);
+    let scorer = Scorer::new(&shape, &member(&shape, 1)).unwrap();
+    let refused = scorer.decode(&[0.0; 4], &mut Scores::new()).unwrap_err();
+    assert!(refused.to_string().contains("a code of this model has 3"));
 }
 
 #[test]
