@@ -235,6 +235,12 @@ pub struct Encode {
     /// Say at the end what the way back costs each field, in its own units
     #[arg(long)]
     pub errors: bool,
+    /// Draw the codes on their two principal components, as SVG
+    #[arg(long, value_name = "FILE.svg")]
+    pub map: Option<PathBuf>,
+    /// The alert budget by which rows are flagged on the map: a share as 0.1%, or a number a day
+    #[arg(long, default_value = "0.1%")]
+    pub budget: String,
 }
 
 #[derive(Debug, Args)]

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde_json::json;
 
+use super::latent_map::Points;
 use super::printer::{Printer, note};
-use super::score::{any_input, open_field};
+use super::score::{any_input, budget, open_field};
 use crate::cli::{self, RowFormat};
 use crate::config::Field;
-use crate::detect::{Detector, Model, Policy, Scored};
+use crate::detect::{Detector, Model, Policy, Scored, Threshold};
 use crate::files;
 use crate::generate::{FieldError, Reconstruction, member};
 use crate::record::{Decoder, Rejection, Vocabularies};
@@ -38,7 +39,7 @@ pub(super) fn run(arguments: &cli::Encode) -> anyhow::Result<()> {
     let model = registry::load(&arguments.member.model)?.model;
     let member = member(&model, arguments.member.member)?;
     let mut rows = files::open(&arguments.file)?;
-    let mut encoding = Encoding::new(model, member, arguments.format)?;
+    let mut encoding = Encoding::new(model, member, arguments)?;
     let mut record = Vec::new();
     let mut row = 0;
     while rows.next(&mut record)? {
@@ -48,6 +49,10 @@ pub(super) fn run(arguments: &cli::Encode) -> anyhow::Result<()> {
     encoding.flush()?;
     encoding.printer.finish()?;
     report(&encoding.errors, member, arguments.errors);
+    if let (Some(file), Some(points)) = (&arguments.map, &encoding.points) {
+        let title = format!("Codes of {} rows by member {}", points.rows(), member + 1);
+        points.draw(&title, file)?;
+    }
     Ok(())
 }
 
@@ -63,10 +68,19 @@ struct Encoding {
     /// Numbers of the decoded rows, from 1.
     rows: Vec<u64>,
     errors: Reconstruction,
+    /// The p-value at or below which a row is flagged.
+    threshold: f64,
+    /// What is drawn, if anything is.
+    points: Option<Points>,
 }
 
 impl Encoding {
-    fn new(model: Arc<Model>, member: usize, format: RowFormat) -> anyhow::Result<Encoding> {
+    fn new(model: Arc<Model>, member: usize, arguments: &cli::Encode) -> anyhow::Result<Encoding> {
+        let format = arguments.format;
+        let (calibration, rate) = (&model.calibration, model.provenance.records_per_day);
+        let threshold = Threshold::new(budget(&arguments.budget)?, calibration, rate)
+            .map_err(anyhow::Error::msg)?;
+        let latent = model.shape.latent;
         let fields: Vec<Field> = model.encoding.fields.iter().map(open_field).collect();
         let mut printer = Printer::new();
         if format == RowFormat::Csv {
@@ -87,6 +101,8 @@ impl Encoding {
             fields: fields.len(),
             cells: Vec::new(),
             rows: Vec::new(),
+            threshold: threshold.p,
+            points: arguments.map.as_ref().map(|_| Points::new(latent)),
         })
     }
 
@@ -140,6 +156,9 @@ impl Encoding {
                 code: &output.code[index * latent..][..latent],
                 deviation: variance.map(|variance| variance.sqrt()).collect(),
             };
+            if let Some(points) = &mut self.points {
+                points.add(code.code, p <= self.threshold);
+            }
             match self.format {
                 RowFormat::Ndjson => self.printer.line(&serde_json::to_string(&code)?)?,
                 RowFormat::Csv => self.printer.row(code.texts())?,

@@ -20,6 +20,7 @@ mod demo;
 mod encode;
 mod feed;
 mod init;
+mod latent_map;
 mod material;
 mod printer;
 mod run;

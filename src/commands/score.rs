@@ -124,7 +124,7 @@ impl<W: Write> Scoring<W> {
     }
 }
 
-fn budget(text: &str) -> anyhow::Result<Budget> {
+pub(super) fn budget(text: &str) -> anyhow::Result<Budget> {
     text.parse()
         .map_err(|error| anyhow::anyhow!("--budget {text:?}: {error}"))
 }
