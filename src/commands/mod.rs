@@ -16,6 +16,7 @@ macro_rules! say {
 
 mod check;
 mod demo;
+mod evaluate;
 mod feed;
 mod init;
 mod material;
@@ -36,6 +37,7 @@ pub fn dispatch(cli: Cli) -> ExitCode {
         Command::Train(arguments) => train::run(&arguments),
         Command::Run(arguments) => run::run(&arguments),
         Command::Score(arguments) => score::run(&arguments),
+        Command::Evaluate(arguments) => evaluate::run(arguments),
         Command::Feed(arguments) => feed::run(&arguments),
         Command::Show(arguments) => show::run(&arguments),
         Command::Completions { shell } => completions(shell),
@@ -50,7 +52,10 @@ pub fn dispatch(cli: Cli) -> ExitCode {
         }
         Err(error) => {
             eprintln!("outlierd: {}", explain(&error));
-            ExitCode::FAILURE
+            match evaluate::is_usage(&error) {
+                true => ExitCode::from(BAD_CONFIGURATION),
+                false => ExitCode::FAILURE,
+            }
         }
     }
 }
