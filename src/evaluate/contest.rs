@@ -194,7 +194,7 @@ pub(super) mod tests {
         assert_eq!((model.codes.len(), model.latent), (180, 2));
         assert_eq!(model.top.len(), 20);
         assert!(model.top.is_sorted_by(|a, b| a.score >= b.score));
-        assert_eq!(model.top[0].shares.len(), 3);
+        assert_eq!(model.top[0].shares.len(), 2);
         let flagged = |row: &f32| *row >= model.threshold;
         let hits = model.scores.iter().zip(&findings.anomalous);
         let hits = hits.filter(|(row, odd)| **odd && flagged(row)).count();
