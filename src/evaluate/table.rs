@@ -1,6 +1,6 @@
 //! A contest for people.
 
-use super::{Contest, Figures, Outcome, Spread, Trial};
+use super::{Contest, Outcome, Spread, Trial};
 
 /// A column: its title, and its cell of an outcome.
 struct Column {
@@ -173,9 +173,9 @@ fn plain(value: Option<f64>) -> String {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::evaluate::Protocol;
     use crate::evaluate::contest::tests::trial;
     use crate::evaluate::findings::Findings;
+    use crate::evaluate::{Figures, Protocol};
 
     fn outcome(name: &str, precisions: &[f64]) -> Outcome {
         let run = |&precision: &f64| Figures {

@@ -56,11 +56,12 @@ impl Files {
 
     /// `outlierd evaluate` on a file of the folder; arguments that end in .csv or .toml are too.
     fn evaluate(&self, file: &str, arguments: &[&str]) -> Ended {
-        let here = |name: &&str| match name.ends_with(".csv") || name.ends_with(".toml") {
+        let here = |name: &str| match name.ends_with(".csv") || name.ends_with(".toml") {
             true => text(&self.folder.path().join(name)),
-            false => (*name).to_owned(),
+            false => name.to_owned(),
         };
-        let arguments = ["evaluate", file].iter().chain(arguments).map(here);
+        let arguments = arguments.iter().copied();
+        let arguments = ["evaluate", file].into_iter().chain(arguments).map(here);
         let arguments: Vec<String> = arguments.collect();
         outlierd(&arguments.iter().map(String::as_str).collect::<Vec<_>>())
     }
