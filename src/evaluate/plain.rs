@@ -177,3 +177,75 @@ fn records_per_day(times: &[f64]) -> Option<f64> {
     let days = (last - first) / 86_400.0;
     (days > 0.0).then(|| times.len() as f64 / days)
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::evaluate::Protocol;
+    use crate::evaluate::contest::tests::trial;
+
+    /// Flags by the definition: a fit without the rows held out, and the share of those, the new one
+    /// among them, that score at least as high.
+    fn expected(plain: &Plain, kind: Kind, share: f64) -> Vec<bool> {
+        let matrix = |columns: &Columns| columns.matrix().unwrap();
+        let fitted = matrix(&plain.train.select(&plain.fold.fit));
+        let fitted = baselines::fit(kind, &fitted, 1).unwrap();
+        let held_out = fitted.scores(&matrix(&plain.train.select(&plain.fold.calibrate)));
+        let all = (held_out.len() + 1) as f64;
+        let flag = |&score: &f32| {
+            let as_odd = held_out.iter().filter(|&&known| known >= score).count();
+            (as_odd + 1) as f64 / all <= share.max(1.0 / all)
+        };
+        let scores = fitted.scores(&matrix(&plain.test));
+        scores.iter().map(flag).collect()
+    }
+
+    #[test]
+    fn a_row_is_flagged_by_held_out_rows_of_a_fit_without_them() {
+        let mut trial = trial(Protocol::OneClass, "knn");
+        for share in [0.2, 0.05, 1e-4] {
+            trial.budget = Budget::Share(share);
+            let plain = Plain::new(&trial).unwrap();
+            let run = plain.run(Which::Kind(Kind::NearestNeighbours), &trial, 1);
+            let flagged = run.unwrap().flagged.unwrap();
+            assert!(flagged.contains(&true), "{share}");
+            let expected = expected(&plain, Kind::NearestNeighbours, share);
+            assert_eq!(flagged, expected, "{share}");
+        }
+    }
+
+    #[test]
+    fn a_ranking_is_that_of_a_fit_to_all_training_rows() {
+        let trial = trial(Protocol::OneClass, "knn");
+        let plain = Plain::new(&trial).unwrap();
+        assert_eq!((plain.train.count(), plain.test.count()), (135, 165));
+        let kind = Kind::NearestNeighbours;
+        let run = plain.run(Which::Kind(kind), &trial, 1).unwrap();
+        let fitted = baselines::fit(kind, &plain.train.matrix().unwrap(), 1).unwrap();
+        assert_eq!(run.scores, fitted.scores(&plain.test.matrix().unwrap()));
+        assert_eq!(run.capped_at, None);
+        assert!(!plain.depends_on_chance(Which::Kind(kind)));
+    }
+
+    #[test]
+    fn a_budget_a_day_takes_the_rate_from_the_times() {
+        let mut trial = trial(Protocol::OneClass, "z2");
+        // A row every ten minutes, of which the protocol trains on nine in ten.
+        trial.budget = Budget::PerDay(13.0);
+        let plain = Plain::new(&trial).unwrap();
+        assert!(
+            (plain.rate.unwrap() - 130.0).abs() < 2.0,
+            "{:?}",
+            plain.rate
+        );
+        let which = Which::Kind(Kind::SquaredZ);
+        let a_day = plain.run(which, &trial, 1).unwrap().flagged;
+        assert_eq!(a_day.unwrap(), expected(&plain, Kind::SquaredZ, 0.1));
+        for record in &mut trial.records {
+            record.time = None;
+        }
+        let refused = Plain::new(&trial).unwrap().run(which, &trial, 1);
+        assert!(refused.unwrap_err().to_string().contains("name --time"));
+    }
+}

@@ -95,6 +95,17 @@ mod tests {
 
     proptest! {
         #[test]
+        fn stretches_part_the_rows(rows in 50_usize..3000, share in 0.1..0.5_f64) {
+            let fold = Fold::stretches(rows, share);
+            let mut all = [&fold.fit[..], &fold.calibrate].concat();
+            all.sort_unstable();
+            prop_assert!(all.into_iter().eq(0..rows));
+            prop_assert!(fold.fit.len() >= rows / 3);
+            let held_out = fold.calibrate.len() as f64;
+            prop_assert!((held_out - rows as f64 * share).abs() <= 10.0 + 1.0);
+        }
+
+        #[test]
         fn no_row_calibrates_a_network_that_was_fitted_on_it(
             rows in 8_usize..3000, share in 0.05..0.5_f64,
         ) {
