@@ -168,3 +168,35 @@ fn findings(
         top,
     })
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::evaluate::Protocol;
+    use crate::evaluate::contest::tests::trial;
+
+    #[test]
+    fn the_score_is_the_mean_of_its_members_and_a_model_brings_its_own_training() {
+        let mut trial = trial(Protocol::Contaminated, "outlierd,members");
+        let ours = run(&trial, 7).unwrap();
+        assert_eq!(ours.members.len(), 2);
+        for (row, score) in ours.whole.scores.iter().enumerate() {
+            let mean = (ours.members[0].scores[row] + ours.members[1].scores[row]) / 2.0;
+            assert!(
+                (mean - score).abs() <= 1e-4 * score.abs().max(1.0),
+                "{mean} {score}"
+            );
+        }
+        assert_ne!(ours.members[0].scores, ours.members[1].scores);
+        let same = run(&trial, 7).unwrap();
+        assert_eq!(ours.whole.scores, same.whole.scores);
+        assert_eq!(ours.whole.flagged, same.whole.flagged);
+        assert_ne!(ours.whole.scores, run(&trial, 8).unwrap().whole.scores);
+
+        trial.model = Some(Arc::new(train(&trial, 7).unwrap()));
+        let given = run(&trial, 9).unwrap();
+        assert_eq!(given.whole.scores, ours.whole.scores);
+        assert_eq!(given.whole.train_s, None);
+    }
+}
