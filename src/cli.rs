@@ -50,6 +50,8 @@ pub enum Command {
     /// in training, and the likeliest words and booleans. A time is the last one of its hour, or of
     /// its hour and weekday, within the time of the training rows.
     Decode(Decode),
+    /// Compare the model with plain detectors on a labelled file
+    Evaluate(Evaluate),
     /// Put a file's records into a topic, to try things
     Feed(Feed),
     /// Show what a model file says of itself
@@ -253,6 +255,54 @@ pub struct Decode {
     /// How records are written
     #[arg(long, value_enum, default_value_t = RowFormat::Ndjson)]
     pub format: RowFormat,
+}
+
+#[derive(Debug, Args)]
+pub struct Evaluate {
+    /// The labelled CSV or NDJSON file (also .gz)
+    pub file: PathBuf,
+    /// The column that says which rows are anomalies: 1 or true
+    #[arg(long, default_value = "label", value_name = "COLUMN")]
+    pub label: String,
+    /// forward: the first 70 % train, the rest is scored; one-class: the first half of the normal
+    /// rows trains, all other rows are scored; contaminated: all rows train and are scored. Without
+    /// it forward, or with --model all rows are scored
+    #[arg(long, value_name = "forward|one-class|contaminated")]
+    pub protocol: Option<String>,
+    /// Score this file; FILE trains
+    #[arg(long, value_name = "FILE")]
+    pub test: Option<PathBuf>,
+    /// The field that names what a record belongs to, for figures by key
+    #[arg(long, value_name = "PATH")]
+    pub key: Option<String>,
+    /// The field that holds the record's time: rows train in its order; with --key for the card
+    /// precision at 100 a day
+    #[arg(long, value_name = "PATH")]
+    pub time: Option<String>,
+    /// How often to train, each time with another seed
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    pub seeds: u64,
+    /// Which detectors: outlierd, members, autoencoder, pca, mcd, iforest, knn, z2, random
+    #[arg(long, value_name = "all|LIST")]
+    pub detectors: Option<String>,
+    /// The alert budget by which rows are flagged: a share as 1%, or a number a day
+    #[arg(long, default_value = "1%")]
+    pub budget: String,
+    /// Judge this model instead of training one
+    #[arg(long, short, value_name = "FILE")]
+    pub model: Option<PathBuf>,
+    /// Fields and [train] of this configuration; without it fields are inferred
+    #[arg(long, short, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// The training rows are known to hold no anomalies
+    #[arg(long)]
+    pub clean: bool,
+    /// For programs: one JSON object
+    #[arg(long)]
+    pub json: bool,
+    /// Write a report as HTML into this folder
+    #[arg(long, value_name = "DIR")]
+    pub report: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -18,6 +18,7 @@ mod check;
 mod decode;
 mod demo;
 mod encode;
+mod evaluate;
 mod feed;
 mod init;
 mod latent_map;
@@ -44,6 +45,7 @@ pub fn dispatch(cli: Cli) -> ExitCode {
         Command::Sample(arguments) => sample::run(&arguments),
         Command::Encode(arguments) => encode::run(&arguments),
         Command::Decode(arguments) => decode::run(&arguments),
+        Command::Evaluate(arguments) => evaluate::run(arguments),
         Command::Feed(arguments) => feed::run(&arguments),
         Command::Show(arguments) => show::run(&arguments),
         Command::Completions { shell } => completions(shell),
@@ -58,7 +60,10 @@ pub fn dispatch(cli: Cli) -> ExitCode {
         }
         Err(error) => {
             eprintln!("outlierd: {}", explain(&error));
-            ExitCode::FAILURE
+            match evaluate::is_usage(&error) {
+                true => ExitCode::from(BAD_CONFIGURATION),
+                false => ExitCode::FAILURE,
+            }
         }
     }
 }

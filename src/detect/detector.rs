@@ -141,6 +141,19 @@ impl Detector {
         &self.scored
     }
 
+    /// How odd row `row` of the last call of [`Self::score`] is to each network alone, on the scale
+    /// of [`Scored::score`], which is the mean of these.
+    pub fn member_scores(&self, row: usize) -> impl ExactSizeIterator<Item = f32> {
+        let members = self.model.members.iter().zip(&self.outputs);
+        members.map(move |(fitted, output)| fitted.score(output.nll[row], output.code_nll[row]))
+    }
+
+    /// The mean code that network `member` gives to row `row` of the last call of [`Self::score`].
+    pub fn code(&self, member: usize, row: usize) -> &[f32] {
+        let latent = self.model.shape.latent;
+        &self.outputs[member].code[row * latent..][..latent]
+    }
+
     /// The verdict on row `row` of the last call of [`Self::score`], whose cells are `cells`.
     pub fn verdict(&self, row: usize, cells: &[f64]) -> Verdict {
         let scored = &self.scored[row];

@@ -119,7 +119,7 @@ impl Collection {
     }
 
     /// The fields with the words seen in them, the rows in the order of time, and their times.
-    pub(super) fn into_rows(self) -> (Vec<FieldSpec>, Table, Vec<f64>) {
+    pub fn into_rows(self) -> (Vec<FieldSpec>, Table, Vec<f64>) {
         let mut categorical = 0..;
         let mut words = |kind| match kind {
             // Vocabularies are counted over the categorical fields alone.

@@ -18,11 +18,11 @@ const GUARD: f64 = 0.02;
 
 /// One split of rows that stand in the order of time.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Fold {
+pub struct Fold {
     /// Rows that the network is fitted on.
-    pub(super) fit: Vec<usize>,
+    pub fit: Vec<usize>,
     /// Rows that it is not fitted on; they calibrate.
-    pub(super) calibrate: Vec<usize>,
+    pub calibrate: Vec<usize>,
 }
 
 /// How the rows are used.
@@ -38,12 +38,7 @@ pub(super) enum Plan {
 pub(super) fn plan(rows: usize, calibration_share: f64) -> Plan {
     let held_out = (rows as f64 * calibration_share).round() as usize;
     if held_out >= ENOUGH_TO_HOLD_OUT {
-        let stretches = (0..STRETCHES).map(|index| {
-            let stretch = part(index, STRETCHES, rows);
-            let held_out = (stretch.len() as f64 * calibration_share).round() as usize;
-            (stretch.end - held_out..stretch.end, 0)
-        });
-        return Plan::HoldOut(Fold::new(rows, stretches));
+        return Plan::HoldOut(Fold::stretches(rows, calibration_share));
     }
     let guard = (rows as f64 * GUARD).ceil() as usize;
     let folds = (0..BLOCKS).map(|index| Fold::new(rows, [(part(index, BLOCKS, rows), guard)]));
@@ -56,6 +51,17 @@ fn part(index: usize, parts: usize, rows: usize) -> Range<usize> {
 }
 
 impl Fold {
+    /// Holds out `calibration_share` of `rows` rows, in stretches over the whole time.
+    #[must_use]
+    pub fn stretches(rows: usize, calibration_share: f64) -> Fold {
+        let stretches = (0..STRETCHES).map(|index| {
+            let stretch = part(index, STRETCHES, rows);
+            let held_out = (stretch.len() as f64 * calibration_share).round() as usize;
+            (stretch.end - held_out..stretch.end, 0)
+        });
+        Fold::new(rows, stretches)
+    }
+
     /// `blocks`: the rows that calibrate, and how many rows on either side are not used at all.
     fn new(rows: usize, blocks: impl IntoIterator<Item = (Range<usize>, usize)>) -> Fold {
         let (mut fit, mut calibrate) = (Vec::new(), Vec::new());
@@ -88,6 +94,17 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn stretches_part_the_rows(rows in 50_usize..3000, share in 0.1..0.5_f64) {
+            let fold = Fold::stretches(rows, share);
+            let mut all = [&fold.fit[..], &fold.calibrate].concat();
+            all.sort_unstable();
+            prop_assert!(all.into_iter().eq(0..rows));
+            prop_assert!(fold.fit.len() >= rows / 3);
+            let held_out = fold.calibrate.len() as f64;
+            prop_assert!((held_out - rows as f64 * share).abs() <= 10.0 + 1.0);
+        }
+
         #[test]
         fn no_row_calibrates_a_network_that_was_fitted_on_it(
             rows in 8_usize..3000, share in 0.05..0.5_f64,

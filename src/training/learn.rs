@@ -17,7 +17,7 @@ use crate::features::{Encoding, FitError, Table};
 use crate::vae::{RowsError, Shape, TrainError, WeightError};
 
 /// Fewer rows than this make no model.
-const LEAST_ROWS: usize = 50;
+pub const LEAST_ROWS: usize = 50;
 
 /// Rows kept in the model with their scores, to check it by.
 const GOLDEN_ROWS: usize = 8;

@@ -13,4 +13,5 @@ mod terms;
 mod trainer;
 
 pub use collection::{Collection, Source};
-pub use learn::{Progress, TrainingError, learn};
+pub use fold::Fold;
+pub use learn::{LEAST_ROWS, Progress, TrainingError, learn};

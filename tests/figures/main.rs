@@ -11,8 +11,10 @@ mod tabular;
 mod thresholds;
 mod transactions;
 
-use std::process::ExitCode;
+use std::os::unix::process::CommandExt;
+use std::process::{Command, ExitCode};
 
+use anyhow::Context;
 use clap::{Parser, Subcommand};
 
 #[derive(Parser)]
@@ -48,6 +50,11 @@ enum Table {
 }
 
 fn main() -> ExitCode {
+    if std::env::var_os("RAYON_NUM_THREADS").is_none() {
+        let error = one_thread_a_multiplication();
+        eprintln!("{error:#}");
+        return ExitCode::FAILURE;
+    }
     let arguments = Arguments::parse();
     let Some(table) = &arguments.table else {
         eprintln!("name a table: cargo bench --bench figures -- --help");
@@ -73,4 +80,18 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// As `main` of the program does it: this process starts over with the variables set, since to
+/// set one's own is unsafe. Returns only if it could not.
+fn one_thread_a_multiplication() -> anyhow::Error {
+    let program = match std::env::current_exe().context("finding this program") {
+        Ok(program) => program,
+        Err(error) => return error,
+    };
+    let error = Command::new(program)
+        .args(std::env::args_os().skip(1))
+        .envs([("RAYON_NUM_THREADS", "1"), ("CANDLE_NUM_THREADS", "1")])
+        .exec();
+    anyhow::Error::new(error).context("starting over")
 }

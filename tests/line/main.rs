@@ -12,6 +12,7 @@ mod commands;
 mod configuration;
 mod dead_letters;
 mod dispositions;
+mod evaluate;
 mod floors;
 mod generate;
 mod health;
