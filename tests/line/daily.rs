@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use rdkafka::consumer::Consumer;
+use rdkafka::consumer::{CommitMode, Consumer};
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 use rdkafka::{Offset, TopicPartitionList};
 use serde_json::Value;
@@ -108,6 +108,36 @@ fn note(client: &Client) -> Value {
     let patience = std::time::Duration::from_secs(30);
     let answered = asking.committed_offsets(asked, patience).unwrap();
     serde_json::from_str(answered.elements()[0].metadata()).unwrap()
+}
+
+#[test]
+fn a_note_that_cannot_be_read_is_said_and_the_training_rate_serves() {
+    let broker = Broker::start(&topics(PARTITIONS));
+    let client = Client::new(&broker.address);
+    let (_folder, model) = model();
+    feed_day(&client, 0);
+    let mut broken = TopicPartitionList::new();
+    for partition in 0..PARTITIONS {
+        let mut element = broken.add_partition(INPUT, partition);
+        element.set_offset(Offset::Offset(1000)).unwrap();
+        element.set_metadata(r#"{"v":2,"partitions":2,"pace":{"hour":"noon"}}"#);
+    }
+    let of_the_group = client.watcher(GROUP);
+    of_the_group.commit(&broken, CommitMode::Sync).unwrap();
+    let setup = with_daily_budget(&broker.address, &model);
+    let mut daemon = Outlierd::start_ready(&setup);
+    wait_committed(&client);
+    assert_eq!(daemon.records(), A_DAY as u64 - 2000);
+    assert!(daemon.terminate().success());
+    let said = daemon.stderr();
+    assert_eq!(said.matches("the pace in the note").count(), 2, "{said}");
+    let first = client.read(OUTLIERS);
+    let first = first
+        .iter()
+        .map(|message| message.json()["threshold_p"].as_f64().unwrap());
+    let learnt = ALERTS as f64 / (LEARNT_A_DAY as f64 * 2000.0 / 1999.0);
+    assert!((first.fold(0.0, f64::max) - learnt).abs() < 1e-9);
+    assert_eq!(note(&client)["v"], 2);
 }
 
 #[test]
