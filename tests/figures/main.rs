@@ -5,8 +5,8 @@
 
 mod data;
 mod explanations;
-mod mixed;
 mod mnist;
+mod mixed;
 mod tabular;
 mod thresholds;
 mod transactions;
