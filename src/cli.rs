@@ -181,7 +181,8 @@ pub struct Score {
     /// The model
     #[arg(long, short, value_name = "FILE")]
     pub model: PathBuf,
-    /// The alert budget by which records are flagged: a share as 0.1%, or a number a day
+    /// The alert budget by which records are flagged: a share as 0.1%, or a number as 20/day, which is
+    /// divided by the records a day that the model was trained on, not by those of the file
     #[arg(long, default_value = "0.1%")]
     pub budget: String,
     /// Print flagged and rejected records only

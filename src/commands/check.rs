@@ -1,7 +1,7 @@
 //! `outlierd check`: what `run` would meet.
 
 use crate::cli;
-use crate::config::{Config, Start};
+use crate::config::{Budget, Config, Start};
 use crate::daemon;
 use crate::kafka::{Bounds, Connection, Reader, partitions};
 use crate::registry;
@@ -91,11 +91,15 @@ fn check_model(config: &Config) -> std::io::Result<usize> {
     match fitted {
         Ok((policy, stored)) => {
             say!(
-                "model          ok: {}, trained {} on {} rows; threshold p {:.5}{}",
+                "model          ok: {}, trained {} on {} rows; threshold p {:.5}{}{}",
                 stored.version,
                 stored.model.provenance.created,
                 stored.model.provenance.rows,
                 policy.threshold.p,
+                match config.detect.budget {
+                    Budget::Share(_) => "",
+                    Budget::PerDay(_) => " at the rate of training, and then by that of the topic",
+                },
                 if policy.threshold.attested() {
                     ""
                 } else {

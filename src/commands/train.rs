@@ -186,7 +186,7 @@ fn print_summary(
 fn describe(budget: Budget) -> String {
     match budget {
         Budget::Share(share) => format!("{} %", share * 100.0),
-        Budget::PerDay(alerts) => format!("{alerts} a day"),
+        Budget::PerDay(alerts) => format!("{alerts} a day at the rate of these rows"),
     }
 }
 

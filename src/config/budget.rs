@@ -12,7 +12,7 @@ const LARGEST_SHARE: f64 = 0.5;
 pub enum Budget {
     /// `"0.1%"`: this share of the records, above 0 and at most 0.5.
     Share(f64),
-    /// `"20/day"`: so many a day; the rate of records is the one seen in training.
+    /// `"20/day"`: so many a day of record time, at the rate that the records have.
     PerDay(f64),
 }
 

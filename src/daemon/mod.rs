@@ -12,12 +12,12 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
-use crate::config::Config;
+use crate::config::{Budget, Config};
 use crate::detect::Policy;
 use crate::health::{Condition, Health};
 use crate::http;
 use crate::kafka::{ClientError, IntakeError, OutletError, TopicFault};
-use crate::metrics::Metrics;
+use crate::metrics::{Bound, Metrics};
 use crate::pipeline::{Line, LineError, Parts};
 use crate::registry::Stored;
 
@@ -90,7 +90,7 @@ impl Daemon {
             Condition::Assignment,
             Err("no partitions assigned yet".into()),
         );
-        announce_model(&stored, &policy, &metrics);
+        announce_model(&stored, config.detect.budget, &policy, &metrics);
         let listener = http::bind(config.http.bind).await?;
         let address = listener.local_addr().unwrap_or(config.http.bind);
         let (close_http, closed) = watch::channel(());
@@ -226,7 +226,7 @@ fn nobody_answers(error: &LineError) -> bool {
     )
 }
 
-fn announce_model(stored: &Stored, policy: &Policy, metrics: &Metrics) {
+fn announce_model(stored: &Stored, budget: Budget, policy: &Policy, metrics: &Metrics) {
     let model = &stored.model;
     metrics
         .model_info
@@ -235,12 +235,24 @@ fn announce_model(stored: &Stored, policy: &Policy, metrics: &Metrics) {
         metrics.model_trained.set(created.as_second());
     }
     metrics.budget.set(policy.threshold.budget);
+    for &bound in Bound::ALL {
+        metrics.threshold.get(bound).set(policy.threshold.p);
+    }
     tracing::info!(
         version = stored.version,
         trained = model.provenance.created,
         rows = model.provenance.rows,
         "model loaded"
     );
+    if let (Budget::PerDay(alerts), Some(records)) = (budget, model.provenance.records_per_day) {
+        tracing::info!(
+            alerts,
+            records,
+            p = policy.threshold.p,
+            "a budget a day for the whole topic: this p at the rate of training, and from then on each \
+             partition's own, hour by hour of record time"
+        );
+    }
     if !policy.threshold.attested() {
         tracing::warn!(
             "the budget of {:.3} % is finer than {} calibration rows can attest: outliers are those \

@@ -5,11 +5,11 @@ use std::time::Instant;
 
 use serde_json::json;
 
-use crate::config::Config;
+use crate::config::{Budget, Config};
 use crate::detect::Policy;
 use crate::health::Health;
 use crate::http;
-use crate::metrics::{Disposition, Metrics};
+use crate::metrics::{Bound, Disposition, Metrics};
 use crate::registry::Stored;
 
 /// The page, made anew on every request; no secret and no record is in it.
@@ -32,12 +32,26 @@ pub(super) fn page(
         "calibration_rows": stored.model.calibration.rows(),
         "members": stored.model.members.len(),
     });
-    let threshold = json!({
-        "budget": policy.threshold.budget,
-        "p": policy.threshold.p,
-        "attested": policy.threshold.attested(),
-        "score": stored.model.calibration.score_at(policy.threshold.p),
-    });
+    let model_in_use = Arc::clone(&stored.model);
+    let attested = policy.threshold.attested();
+    let budget = config.detect.budget;
+    let threshold = move |metrics: &Metrics| {
+        let calibration = &model_in_use.calibration;
+        let p = |bound| metrics.threshold.get(bound).get();
+        let (smallest, largest) = (p(Bound::Smallest), p(Bound::Largest));
+        json!({
+            "configured": budget.to_string(),
+            "budget": metrics.budget.get(),
+            "p": largest,
+            // Below the others only with a budget a day, where each partition has its own.
+            "smallest_p": smallest,
+            "attested": match budget {
+                Budget::Share(_) => attested,
+                Budget::PerDay(_) => smallest > calibration.resolution(),
+            },
+            "score": calibration.score_at(largest),
+        })
+    };
     Arc::new(move || {
         let unmet = health.readiness();
         let reasons: Vec<_> = unmet
@@ -60,7 +74,7 @@ pub(super) fn page(
             "output": {"topic": config.output.topic, "dead_letter_topic": config.dead_letter.topic},
             "device": "cpu",
             "model": model,
-            "threshold": threshold,
+            "threshold": threshold(&metrics),
             "records": records,
             "flag_rate": metrics.flag_rate.get(),
             "assigned_partitions": metrics.assigned_partitions.get(),

@@ -154,10 +154,15 @@ impl Detector {
         &self.outputs[member].code[row * latent..][..latent]
     }
 
-    /// The verdict on row `row` of the last call of [`Self::score`], whose cells are `cells`.
+    /// The verdict on row `row` of the last call of [`Self::score`], whose cells are `cells`, by
+    /// the policy's own threshold.
     pub fn verdict(&self, row: usize, cells: &[f64]) -> Verdict {
+        self.verdict_at(self.policy.threshold.p, row, cells)
+    }
+
+    /// The verdict by another threshold on p.
+    pub fn verdict_at(&self, threshold: f64, row: usize, cells: &[f64]) -> Verdict {
         let scored = &self.scored[row];
-        let threshold = self.policy.threshold.p;
         if scored.p > threshold {
             return Verdict::Normal;
         }

@@ -6,18 +6,22 @@
 //! bytes give the same bits, alone or in any batch.
 
 mod calibration;
+mod daily;
 mod detector;
 mod episode;
 mod explanation;
 mod model;
+mod pace;
 mod pareto;
 mod policy;
 
 pub use calibration::{Calibration, Claim, Tail};
+pub use daily::DailyBudget;
 pub use detector::{Detector, Scored, Verdict};
 pub use episode::{Episode, Episodes};
 pub use explanation::{Expected, Observed, Reason, Side, sentence};
 pub(crate) use model::hex;
 pub use model::{Fitted, Golden, HeldOut, Model, Provenance, Standard, mean_score};
+pub use pace::Pace;
 pub use pareto::Pareto;
 pub use policy::{FieldPolicy, Policy, Threshold};

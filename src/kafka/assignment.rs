@@ -1,7 +1,7 @@
 //! Where a newly assigned partition starts, and what the loop is told about it.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::fmt;
 
 use rdkafka::TopicPartitionList;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::client::PATIENCE;
 use crate::config::Start;
+use crate::detect::Pace;
 
 /// A change of the assignment, in the order in which it happened.
 #[derive(Debug, Clone, PartialEq)]
@@ -28,17 +29,77 @@ pub struct Position {
     /// Whether the group has this very offset committed.
     pub committed: bool,
     /// What is committed beside the offset.
-    pub note: Arc<str>,
+    pub note: Note,
+    /// How many partitions the topic had when this one was assigned.
+    pub partitions: i32,
 }
 
-/// Committed beside every offset.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-struct Note {
-    v: u8,
+/// Committed beside every offset, as JSON with the version in front: 2 if it has a pace, else 1.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Note {
     /// How many partitions the topic had when the group began: one with a higher number was added
     /// later and is read from its start, whatever `input.start` says, so that no record of it is
     /// missed.
+    pub partitions: i32,
+    /// The partition's pace up to the offset, if the budget is one a day.
+    pub pace: Option<Pace>,
+}
+
+/// A note as it is written.
+#[derive(Serialize)]
+struct Written<'a> {
+    v: u8,
     partitions: i32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pace: Option<&'a Pace>,
+}
+
+/// A note as it is read: what is wrong with one part does not spoil the other. Later versions may
+/// have more parts.
+#[derive(Deserialize)]
+struct Found {
+    partitions: i32,
+    pace: Option<serde_json::Value>,
+}
+
+impl fmt::Display for Note {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let written = Written {
+            v: if self.pace.is_some() { 2 } else { 1 },
+            partitions: self.partitions,
+            pace: self.pace.as_ref(),
+        };
+        f.write_str(&serde_json::to_string(&written).map_err(|_| fmt::Error)?)
+    }
+}
+
+impl Note {
+    /// Reads what stands beside the committed offset of `partition`. What cannot be read is said
+    /// and left out.
+    fn read(partition: i32, text: &str) -> Option<Note> {
+        let unreadable = |what: &str, error: serde_json::Error| {
+            tracing::warn!(
+                partition,
+                "{what} beside the committed offset cannot be read ({error}): going on without it; \
+                 a budget a day goes by the training rate until the rate is known again"
+            );
+        };
+        if text.is_empty() {
+            return None;
+        }
+        let found: Found = serde_json::from_str(text)
+            .map_err(|error| unreadable("the note", error))
+            .ok()?;
+        let pace = found.pace.and_then(|pace| {
+            serde_json::from_value(pace)
+                .map_err(|error| unreadable("the pace in the note", error))
+                .ok()
+        });
+        Some(Note {
+            partitions: found.partitions,
+            pace,
+        })
+    }
 }
 
 /// What decides where partitions without a committed offset start.
@@ -51,21 +112,21 @@ pub(super) struct StartRule {
 }
 
 impl StartRule {
-    /// The positions from which `partitions` go on. `known` is the topic's number of partitions.
+    /// The positions from which `partitions` go on.
     pub(super) fn positions<C: ConsumerContext>(
         &self,
         consumer: &BaseConsumer<C>,
         partitions: &[i32],
-        known: i32,
     ) -> KafkaResult<Vec<Position>> {
+        let metadata = consumer.fetch_metadata(Some(&self.topic), PATIENCE)?;
+        let known = metadata.topics().first();
+        let known = known.map_or(0, |topic| topic.partitions().len() as i32);
         let committed = self.committed(consumer, partitions, known)?;
         let began_with = committed
             .values()
-            .filter_map(|(_, note)| serde_json::from_str::<Note>(note).ok())
-            .map(|note| note.partitions)
+            .filter_map(|(_, note)| Some(note.as_ref()?.partitions))
             .min()
             .unwrap_or(known);
-        let note: Arc<str> = format!(r#"{{"v":1,"partitions":{began_with}}}"#).into();
         let position = |&partition: &i32| {
             let (next, is_committed) = match committed.get(&partition) {
                 Some((next, _)) => (*next, true),
@@ -81,11 +142,19 @@ impl StartRule {
                 },
                 "partition starts"
             );
+            let beside = committed
+                .get(&partition)
+                .and_then(|(_, note)| note.as_ref());
             Ok(Position {
                 partition,
                 next,
                 committed: is_committed,
-                note: Arc::clone(&note),
+                note: Note {
+                    partitions: began_with,
+                    pace: beside.and_then(|note| note.pace.clone()),
+                },
+                // At least what is known in other ways, if the cluster did not say.
+                partitions: known.max(began_with).max(partition + 1),
             })
         };
         partitions.iter().map(position).collect()
@@ -97,7 +166,7 @@ impl StartRule {
         consumer: &BaseConsumer<C>,
         partitions: &[i32],
         known: i32,
-    ) -> KafkaResult<BTreeMap<i32, (i64, String)>> {
+    ) -> KafkaResult<BTreeMap<i32, (i64, Option<Note>)>> {
         let mut asked = TopicPartitionList::new();
         let last = partitions.iter().copied().max().unwrap_or(0).max(known - 1);
         asked.add_partition_range(&self.topic, 0, last);
@@ -107,7 +176,8 @@ impl StartRule {
             .iter()
             .filter_map(|element| match element.offset() {
                 Offset::Offset(next) => {
-                    Some((element.partition(), (next, element.metadata().to_owned())))
+                    let partition = element.partition();
+                    Some((partition, (next, Note::read(partition, element.metadata()))))
                 }
                 _ => None,
             })
@@ -150,5 +220,50 @@ impl StartRule {
             Start::AfterTraining => "the end of the training rows (input.start = after_training)",
             Start::Time(_) => "the given time (input.start)",
         }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn note(pace: Option<Pace>) -> Note {
+        Note {
+            partitions: 12,
+            pace,
+        }
+    }
+
+    #[test]
+    fn a_note_comes_back_as_it_was_written() {
+        let mut pace = Pace::default();
+        for second in 0..400_000 {
+            pace.observe(1_767_225_600_000 + second * 1000, second);
+        }
+        for note in [note(None), note(Some(pace))] {
+            assert_eq!(Note::read(3, &note.to_string()), Some(note));
+        }
+    }
+
+    #[test]
+    fn a_note_without_a_pace_is_that_of_version_one() {
+        let text = r#"{"v":1,"partitions":12}"#;
+        assert_eq!(note(None).to_string(), text);
+        assert_eq!(Note::read(0, text), Some(note(None)));
+    }
+
+    #[test]
+    fn a_broken_pace_does_not_spoil_the_number_of_partitions() {
+        for pace in [
+            "7",
+            "{}",
+            r#"{"hour":null,"count":1,"whole":false,"ahead":200,"later":0,"behind":0,"closed":[],"since":0}"#,
+        ] {
+            let text = format!(r#"{{"v":2,"partitions":12,"pace":{pace},"more":1}}"#);
+            assert_eq!(Note::read(0, &text), Some(note(None)), "{text}");
+        }
+        assert_eq!(Note::read(0, "of another tool"), None);
+        assert_eq!(Note::read(0, ""), None);
     }
 }

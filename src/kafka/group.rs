@@ -16,7 +16,7 @@ use rdkafka::types::RDKafkaRespErr;
 
 use super::Change;
 use super::assignment::StartRule;
-use super::client::{PATIENCE, Reporting};
+use super::client::Reporting;
 
 /// Asked to let go of revoked partitions; returns when the line has, or has taken too long.
 pub type LetGo = Box<dyn Fn(&[i32]) + Send + Sync>;
@@ -94,21 +94,15 @@ impl GroupContext {
         consumer: &BaseConsumer<Self>,
         partitions: &[i32],
     ) -> Result<(), KafkaError> {
-        let known = consumer
-            .fetch_metadata(Some(&self.rule.topic), PATIENCE)
-            .ok()
-            .and_then(|metadata| Some(metadata.topics().first()?.partitions().len()))
-            .and_then(|count| i32::try_from(count).ok())
-            .unwrap_or(0);
         let positions = loop {
-            match self.rule.positions(consumer, partitions, known) {
+            match self.rule.positions(consumer, partitions) {
                 Ok(positions) => break positions,
                 Err(_) if self.closing.load(Ordering::SeqCst) => return Ok(()),
                 // Starting without knowing where would skip or repeat: ask until told.
                 Err(error) => {
                     // Waiting for a broker is not a hang.
                     self.reporting.health.beat(Instant::now());
-                    tracing::warn!("asking for committed offsets: {error}; again");
+                    tracing::warn!("asking for partitions and committed offsets: {error}; again");
                 }
             }
         };

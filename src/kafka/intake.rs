@@ -249,7 +249,7 @@ impl Intake {
                 if owned.contains(&position.partition) {
                     let mut element = list.add_partition(&self.topic, position.partition);
                     element.set_offset(Offset::Offset(position.next))?;
-                    element.set_metadata(&*position.note);
+                    element.set_metadata(position.note.to_string());
                 }
             }
         }

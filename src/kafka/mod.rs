@@ -20,7 +20,7 @@ mod outlet;
 mod reader;
 mod topics;
 
-pub use assignment::{Change, Position};
+pub use assignment::{Change, Note, Position};
 pub use client::{ClientError, Connection};
 pub use embedded::EmbeddedBroker;
 pub use feeder::Feeder;

@@ -156,6 +156,16 @@ label! {
 }
 
 label! {
+    /// One end of a range.
+    pub enum Bound as "bound" {
+        /// Of all partitions of this instance, the smallest.
+        Smallest = "smallest",
+        /// Of all partitions of this instance, the largest.
+        Largest = "largest",
+    }
+}
+
+label! {
     /// A place where work waits.
     pub enum Queue as "queue" {
         /// Batches that wait to be scored.

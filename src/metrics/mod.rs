@@ -21,7 +21,7 @@ mod scores;
 pub use declare::{Declaration, Kind, Label, LabelSet, LabelValue, Values};
 pub use family::{BuildInfo, ByField, ByPartition, Family, ModelInfo};
 pub use labels::{
-    CommitResult, DeadLetterClass, Disposition, OutputTopic, PublishError, Queue, Rebalance,
+    Bound, CommitResult, DeadLetterClass, Disposition, OutputTopic, PublishError, Queue, Rebalance,
     SkipReason, Stage,
 };
 pub use scores::{ScoreFigures, ScoreHistograms};
@@ -91,8 +91,12 @@ declare::metrics! {
         elbo: Histogram = "outlierd_elbo" in "nats" [ELBO],
         /// Share of the records scored lately that were outliers.
         flag_rate: Gauge = "outlierd_flag_rate" in "share of records",
-        /// Share of the records that the user wants to see as outliers.
+        /// Share of the records that the user wants to see as outliers; of a budget a day, at the present
+        /// rate of this instance's partitions.
         budget: Gauge = "outlierd_budget" in "share of records",
+        /// The p-value at or below which a record is an outlier. With a budget a day each partition has
+        /// its own.
+        threshold: Family<Bound, Gauge> = "outlierd_threshold_p" in "probability",
 
         /// 1, with the model in use in the labels. Absent while there is none.
         model_info: ModelInfo = "outlierd_model_info" in "1",

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::Receiver;
 
 use super::{Batch, Judged, LineError};
+use crate::detect::Pace;
 use crate::kafka::{Destination, Outgoing, Outlet, OutletError, Refusal, Report};
 use crate::metrics::{Metrics, OutputTopic, PublishError};
 
@@ -40,6 +41,8 @@ pub(super) struct Delivery {
 pub(super) struct Flight {
     /// Of each partition in the batch, the offset after its last record.
     pub(super) next: BTreeMap<i32, i64>,
+    /// The pace of each of them up to there, if the budget is one a day.
+    pub(super) paces: BTreeMap<i32, Pace>,
     /// Oldest and newest record time, epoch milliseconds, of records that have one.
     pub(super) times: Option<(i64, i64)>,
     pub(super) judged: Judged,
@@ -74,6 +77,7 @@ impl Flight {
         }
         Flight {
             next,
+            paces: BTreeMap::new(),
             times,
             judged,
             bytes: batch.bytes(),

@@ -18,6 +18,9 @@ pub struct Judge {
     vocabularies: Vocabularies,
     detector: Detector,
     histograms: Option<ScoreHistograms>,
+    /// The p-value at or below which a record is flagged; `None` leaves the verdicts to the publish
+    /// thread.
+    threshold: Option<f64>,
     /// Whether each field is categorical: its cell is then 0 for an unknown word.
     categorical: Vec<bool>,
     fields: usize,
@@ -57,6 +60,8 @@ pub struct Judged {
     pub tombstones: u64,
     pub outliers: Vec<Finding>,
     pub dead_letters: Vec<DeadLetter>,
+    /// Rows whose verdict is still to be made, in their order, if the threshold follows the rate.
+    pub pending: Vec<Pending>,
     /// How long it took from bytes to cells.
     pub decoding: Duration,
     /// Missing cells, one count a field.
@@ -65,12 +70,24 @@ pub struct Judged {
     pub unknown_categories: Vec<u64>,
 }
 
+/// A scored row without a verdict.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Pending {
+    /// Its record in the batch.
+    pub record: usize,
+    pub p: f64,
+    /// As in [`Finding`].
+    pub time_ms: i64,
+}
+
 /// An outlier: record `record` of the batch, and why.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Finding {
     pub record: usize,
     pub scored: Scored,
     pub claim: Claim,
+    /// The threshold on p that made it one.
+    pub threshold_p: f64,
     pub reasons: Vec<Reason>,
     /// What an episode belongs to.
     pub key: Option<Vec<u8>>,
@@ -103,6 +120,7 @@ impl Judge {
             vocabularies: Vocabularies::frozen(model.encoding.vocabularies()),
             detector: Detector::new(Arc::clone(model), Arc::clone(policy))?,
             histograms,
+            threshold: Some(policy.threshold.p),
             categorical: fields
                 .iter()
                 .map(|field| field.kind == config::Kind::Categorical)
@@ -111,6 +129,13 @@ impl Judge {
             cells: Vec::new(),
             rows: Vec::new(),
         })
+    }
+
+    /// Leaves the verdicts open: scored rows stand in [`Judged::pending`].
+    #[must_use]
+    pub fn without_verdicts(mut self) -> Judge {
+        self.threshold = None;
+        self
     }
 
     /// Judges every record of `batch`. A panic on the way is caught: each record is then judged
@@ -132,12 +157,24 @@ impl Judge {
         judged
     }
 
+    /// Judges one record of `batch` by a threshold on p. Its score is the one that it had among
+    /// the others, to the bit.
+    pub fn judge_at(&mut self, threshold: f64, batch: &Batch, record: usize) -> Judged {
+        self.threshold = Some(threshold);
+        isolate(record..record + 1, |record| {
+            self.judge_some(batch, record..record + 1)
+        })
+    }
+
     fn judge_some(&mut self, batch: &Batch, records: Range<usize>) -> Judged {
         let mut judged = Judged {
             missing: vec![0; self.fields],
             unknown_categories: vec![0; self.fields],
             ..Judged::default()
         };
+        if self.threshold.is_none() {
+            judged.pending.reserve(records.len());
+        }
         let began = Instant::now();
         self.decode(batch, records, &mut judged);
         judged.decoding = began.elapsed();
@@ -206,18 +243,29 @@ impl Judge {
                 elbo: f64::from(scored.elbo()),
             });
         }
+        let Some(threshold) = self.threshold else {
+            judged.pending.push(Pending {
+                record: decoded.record,
+                p: scored.p,
+                time_ms: decoded.time_ms(batch),
+            });
+            return;
+        };
         let cells = &self.cells[row * self.fields..][..self.fields];
-        match self.detector.verdict(row, cells) {
+        match self.detector.verdict_at(threshold, row, cells) {
             Verdict::Normal => judged.normal += 1,
             Verdict::Muted => {
                 judged.normal += 1;
                 judged.muted += 1;
             }
-            Verdict::Outlier => judged.outliers.push(self.finding(batch, row, cells)),
+            Verdict::Outlier => {
+                let finding = self.finding(threshold, batch, row, cells);
+                judged.outliers.push(finding);
+            }
         }
     }
 
-    fn finding(&self, batch: &Batch, row: usize, cells: &[f64]) -> Finding {
+    fn finding(&self, threshold: f64, batch: &Batch, row: usize, cells: &[f64]) -> Finding {
         let (decoded, scored) = (&self.rows[row], self.detector.scored()[row]);
         let record = &batch.records()[decoded.record];
         let range = decoded.key.clone();
@@ -226,14 +274,22 @@ impl Judge {
             record: decoded.record,
             scored,
             claim: self.detector.model().calibration.claim(scored.score),
+            threshold_p: threshold,
             reasons: self.detector.reasons(row, cells),
             key: from_payload
                 .or_else(|| batch.key(record))
                 .map(<[u8]>::to_vec),
-            time_ms: decoded
-                .time
-                .map_or(record.timestamp_ms, |seconds| (seconds * 1000.0) as i64),
+            time_ms: decoded.time_ms(batch),
         }
+    }
+}
+
+impl Row {
+    fn time_ms(&self, batch: &Batch) -> i64 {
+        self.time
+            .map_or(batch.records()[self.record].timestamp_ms, |seconds| {
+                (seconds * 1000.0) as i64
+            })
     }
 }
 
@@ -254,7 +310,7 @@ fn isolate(records: Range<usize>, mut judge: impl FnMut(usize) -> Judged) -> Jud
 }
 
 impl Judged {
-    /// Records with a disposition.
+    /// Records with a disposition; pending ones have none yet.
     pub fn records(&self) -> u64 {
         self.normal + self.skipped() + (self.outliers.len() + self.dead_letters.len()) as u64
     }
@@ -283,16 +339,22 @@ impl Judged {
         }
     }
 
+    /// Takes in the verdict on a pending row; what was counted of its cells stays.
+    pub(super) fn settle(&mut self, verdict: Judged) {
+        self.normal += verdict.normal;
+        self.muted += verdict.muted;
+        self.outliers.extend(verdict.outliers);
+        self.dead_letters.extend(verdict.dead_letters);
+    }
+
     fn add(&mut self, other: Judged) {
-        self.normal += other.normal;
-        self.muted += other.muted;
         self.filtered += other.filtered;
         self.tombstones += other.tombstones;
         self.decoding += other.decoding;
-        self.outliers.extend(other.outliers);
-        self.dead_letters.extend(other.dead_letters);
+        self.pending.extend_from_slice(&other.pending);
         add_up(&mut self.missing, &other.missing);
         add_up(&mut self.unknown_categories, &other.unknown_categories);
+        self.settle(other);
     }
 }
 

@@ -14,12 +14,13 @@ use super::message::{Messages, Origin};
 use super::publish::Publish;
 use super::report::Reporter;
 use super::score::{self, Control, Work};
+use super::thresholds::{Thresholds, Verdicts};
 use super::{Batch, Judge, JudgeError, LineError, Redaction};
 use crate::config::Config;
-use crate::detect::{Episodes, Model, Policy};
+use crate::detect::{DailyBudget, Episodes, Model, Policy};
 use crate::health::{Condition, Health};
 use crate::kafka::{Connection, Intake, IntakeError, Outlet};
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, ScoreHistograms};
 
 /// Batches waiting in front of each score thread: one to work on while another is filled.
 const WAITING: usize = 1;
@@ -69,8 +70,12 @@ impl Line {
             (0..threads).map(|_| bounded(WAITING)).unzip();
         let dealer = Dealer::new(to_score);
         let intake = join_group(parts, &connection, &dealer)?;
+        let verdicts = verdicts(parts)?;
         for (input, output) in from_consume.into_iter().zip(to_publish) {
-            let judge = judge(parts)?;
+            let mut judge = judge(parts, Some(parts.metrics.scores()))?;
+            if verdicts.is_some() {
+                judge = judge.without_verdicts();
+            }
             spawn("score", move || {
                 score::run(judge, &input, &output);
                 Ok(())
@@ -81,6 +86,7 @@ impl Line {
         let publish = Publish {
             delivery: Delivery::new(outlet, Arc::clone(&parts.metrics)),
             messages: messages(parts, intake.cluster()),
+            verdicts,
             intake: intake.share(),
             inputs: from_score,
             turn: 0,
@@ -179,14 +185,27 @@ fn join_group(
     )
 }
 
-fn judge(parts: &Parts<'_>) -> Result<Judge, JudgeError> {
+fn judge(parts: &Parts<'_>, histograms: Option<ScoreHistograms>) -> Result<Judge, JudgeError> {
     Judge::new(
         &parts.config.fields,
         &parts.config.input,
         &parts.model,
         &parts.policy,
-        Some(parts.metrics.scores()),
+        histograms,
     )
+}
+
+/// What the publish thread needs to make the verdicts, if the budget is one a day.
+fn verdicts(parts: &Parts<'_>) -> Result<Option<Verdicts>, JudgeError> {
+    let (budget, topic) = (parts.config.detect.budget, &parts.config.input.topic);
+    let Some(budget) = DailyBudget::new(budget, &parts.model, topic) else {
+        return Ok(None);
+    };
+    Ok(Some(Verdicts {
+        thresholds: Thresholds::new(budget, Arc::clone(&parts.metrics)),
+        // Its scores are in the histograms already.
+        judge: judge(parts, None)?,
+    }))
 }
 
 fn messages(parts: &Parts<'_>, cluster: &str) -> Messages {
@@ -201,7 +220,6 @@ fn messages(parts: &Parts<'_>, cluster: &str) -> Messages {
         Episodes::new(config.detect.episode_gap),
         &parts.model,
         &parts.version,
-        &parts.policy,
     )
 }
 

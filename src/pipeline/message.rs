@@ -1,13 +1,11 @@
 //! What is published: outlier messages and dead letters (`docs/messages.md`).
 
-use std::sync::Arc;
-
 use jiff::Timestamp;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use super::{Batch, DeadLetter, Finding, Record, Redaction};
-use crate::detect::{Episode, Episodes, Model, Policy, Reason, hex, sentence};
+use crate::detect::{Episode, Episodes, Model, Reason, hex, sentence};
 use crate::kafka::{Destination, Outgoing};
 
 /// Version of the outlier message's schema.
@@ -32,7 +30,6 @@ pub struct Messages {
     dead_letter_payload: bool,
     episodes: Episodes,
     model: ModelReference,
-    threshold_p: f64,
 }
 
 #[derive(Debug, Clone, Serialize)]
@@ -86,7 +83,6 @@ impl Messages {
         episodes: Episodes,
         model: &Model,
         version: &str,
-        policy: &Arc<Policy>,
     ) -> Messages {
         Messages {
             origin,
@@ -97,7 +93,6 @@ impl Messages {
                 version: version.to_owned(),
                 schema: model.schema_fingerprint(),
             },
-            threshold_p: policy.threshold.p,
         }
     }
 
@@ -126,7 +121,7 @@ impl Messages {
             claim: finding.claim.to_string(),
             p: finding.scored.p,
             severity: finding.scored.severity(),
-            threshold_p: self.threshold_p,
+            threshold_p: finding.threshold_p,
             score: finding.scored.score,
             elbo: finding.scored.elbo(),
             reconstruction_error: finding.scored.reconstruction_error,

@@ -10,6 +10,8 @@
 //! * The consume thread deals batches to the score threads in turn, and the publish thread takes
 //!   them back in the same turn: batches leave the line in the order in which they entered, so
 //!   "commit only what is durable" needs no ledger.
+//! * Where the budget is one a day, the threshold follows the rate of each partition: verdicts are
+//!   then made by the publish thread, which sees the rows in order.
 //! * Every channel is bounded, and back-pressure is a full channel.
 //! * A rebalance is a message with an acknowledgement, in line with the batches.
 
@@ -24,10 +26,11 @@ mod publish;
 mod redaction;
 mod report;
 mod score;
+mod thresholds;
 
 pub use batch::{Batch, Record};
 pub use error::LineError;
-pub use judge::{DeadLetter, Finding, Judge, JudgeError, Judged};
+pub use judge::{DeadLetter, Finding, Judge, JudgeError, Judged, Pending};
 pub use line::{Line, Parts};
 pub use message::{Messages, Origin};
 pub use redaction::Redaction;

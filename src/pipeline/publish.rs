@@ -15,6 +15,7 @@ use super::delivery::{Delivery, Flight};
 use super::message::Messages;
 use super::report::Reporter;
 use super::score::{Control, Result as Work};
+use super::thresholds::Verdicts;
 use super::{Batch, Judged, LineError};
 use crate::health::{Condition, Health};
 use crate::kafka::{Intake, Position};
@@ -25,6 +26,8 @@ pub(super) struct Publish {
     pub(super) intake: Intake,
     pub(super) delivery: Delivery,
     pub(super) messages: Messages,
+    /// Where the budget is one a day.
+    pub(super) verdicts: Option<Verdicts>,
     /// One a score thread, taken in turn.
     pub(super) inputs: Vec<Receiver<Work>>,
     pub(super) turn: usize,
@@ -91,7 +94,12 @@ impl Publish {
                 self.send_off(batch, judged)?;
             }
             Work::Control(Control::Assigned(positions)) => {
-                for position in positions {
+                for mut position in positions {
+                    match &mut self.verdicts {
+                        Some(verdicts) => verdicts.thresholds.assigned(&position),
+                        // Nobody carries it on: it would be wrong by the next commit.
+                        None => position.note.pace = None,
+                    }
                     self.positions.insert(position.partition, position);
                 }
                 self.commit();
@@ -102,6 +110,9 @@ impl Publish {
             }) => {
                 self.drain()?;
                 self.commit();
+                if let Some(verdicts) = &mut self.verdicts {
+                    verdicts.thresholds.revoked(&partitions);
+                }
                 for partition in partitions {
                     self.positions.remove(&partition);
                     self.metrics.consumer_lag.remove(partition);
@@ -115,7 +126,10 @@ impl Publish {
     }
 
     /// Produces the messages of a judged batch; the batch's positions wait for their reports.
-    fn send_off(&mut self, mut batch: Batch, judged: Judged) -> Result<(), LineError> {
+    fn send_off(&mut self, mut batch: Batch, mut judged: Judged) -> Result<(), LineError> {
+        if let Some(verdicts) = &mut self.verdicts {
+            verdicts.make(&batch, &mut judged);
+        }
         let mut outgoing = Vec::with_capacity(judged.outliers.len() + judged.dead_letters.len());
         for finding in &judged.outliers {
             outgoing.push(self.messages.outlier(&batch, finding));
@@ -123,7 +137,10 @@ impl Publish {
         for dead in &judged.dead_letters {
             outgoing.push(self.messages.dead_letter(&batch, dead));
         }
-        let flight = Flight::new(&batch, judged, Instant::now());
+        let mut flight = Flight::new(&batch, judged, Instant::now());
+        if let Some(verdicts) = &self.verdicts {
+            flight.paces = verdicts.thresholds.paces(flight.next.keys());
+        }
         self.delivery.send_off(flight, outgoing)?;
         batch.clear(self.keep_bytes);
         // The consume thread is gone only when the line ends.
@@ -134,11 +151,12 @@ impl Publish {
 
     /// Moves the positions past the batches whose every message is durable, oldest first.
     fn land(&mut self) {
-        while let Some(flight) = self.delivery.landed() {
+        while let Some(mut flight) = self.delivery.landed() {
             for (partition, next) in &flight.next {
                 if let Some(position) = self.positions.get_mut(partition) {
                     position.next = *next;
                     position.committed = false;
+                    position.note.pace = flight.paces.remove(partition);
                 }
             }
             self.reporter.landed(&flight);

@@ -245,7 +245,6 @@ impl Material<'_> {
             Episodes::new(config.detect.episode_gap),
             &self.stored.model,
             &self.stored.version,
-            &self.policy,
         );
         let outliers = judged.iter().map(|(_, judged)| judged.outliers.len()).sum();
         anyhow::ensure!(

@@ -10,6 +10,7 @@ mod harness;
 
 mod commands;
 mod configuration;
+mod daily;
 mod dead_letters;
 mod dispositions;
 mod evaluate;
