@@ -37,6 +37,8 @@ pub(super) struct Input {
     pub values: Tensor,
     /// Rows x heads.
     pub present: Tensor,
+    /// Rows x heads, 1 where the head is missing; none where none is.
+    missing: Option<Tensor>,
     /// Rows x latent.
     pub noise: Tensor,
 }
@@ -74,9 +76,12 @@ impl Input {
             present,
             noise,
         } = batch;
+        let whole = present.iter().all(|&mark| mark == 1.0);
+        let present = Tensor::from_vec(present, (rows, shape.heads.len()), device)?;
         Ok(Input {
             values: Tensor::from_vec(values, (rows, shape.width()), device)?,
-            present: Tensor::from_vec(present, (rows, shape.heads.len()), device)?,
+            missing: if whole { None } else { Some((1.0 - &present)?) },
+            present,
             noise: Tensor::from_vec(noise, (rows, shape.latent), device)?,
         })
     }
@@ -156,10 +161,8 @@ impl Network {
     }
 
     pub fn encode(&self, input: &Input) -> Result<Code> {
-        let missing = (1.0 - &input.present)?;
         let [first, second, code] = &self.encoder;
-        let marked = Tensor::cat(&[&input.values, &missing], 1)?;
-        let hidden = silu(&first.forward(&marked)?)?;
+        let hidden = silu(&self.first(first, input)?)?;
         let hidden = silu(&second.forward(&hidden)?)?;
         let code = code.forward(&hidden)?;
         let latent = self.shape.latent;
@@ -168,6 +171,21 @@ impl Network {
             mean: (code.narrow(1, 0, latent)? + input.values.matmul(&self.encoder_skip)?)?,
             log_variance: code.narrow(1, latent, latent)?.clamp(least, most)?,
         })
+    }
+
+    /// The first layer's sums. Where nothing is missing, the marks and their weights stay out of the
+    /// product: in wide rows of single columns they are half of it.
+    fn first(&self, layer: &Layer, input: &Input) -> Result<Tensor> {
+        match &input.missing {
+            Some(missing) => layer.forward(&Tensor::cat(&[&input.values, missing], 1)?),
+            None => {
+                let of_values = layer.weight.narrow(0, 0, self.shape.width())?;
+                input
+                    .values
+                    .matmul(&of_values)?
+                    .broadcast_add(&layer.bias)
+            }
+        }
     }
 
     /// What the decoder says of `code`, rows x latent.
