@@ -18,6 +18,8 @@
 //! one likelihood for each kind of column.
 
 mod batches;
+#[cfg(test)]
+mod closed_form;
 mod descent;
 mod lean;
 mod likelihood;
