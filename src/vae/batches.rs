@@ -1,7 +1,7 @@
 //! The order in which training rows are seen.
 
-use rand::{Rng, RngExt};
 use rand::seq::SliceRandom;
+use rand::{Rng, RngExt};
 use rand_distr::{Distribution, StandardNormal};
 
 use super::rows::Rows;
@@ -195,8 +195,13 @@ mod tests {
                 noise: numbers(4 * rows),
             };
             let found = whole.clone().split(parts, &shape);
-            assert_eq!(found.iter().map(|part| part.rows).collect::<Vec<_>>(), lengths);
-            let joined = |of: fn(&Batch) -> &Vec<f32>| found.iter().flat_map(of).copied().collect::<Vec<_>>();
+            assert_eq!(
+                found.iter().map(|part| part.rows).collect::<Vec<_>>(),
+                lengths
+            );
+            let joined = |of: fn(&Batch) -> &Vec<f32>| {
+                found.iter().flat_map(of).copied().collect::<Vec<_>>()
+            };
             assert_eq!(joined(|part| &part.values), whole.values);
             assert_eq!(joined(|part| &part.present), whole.present);
             assert_eq!(joined(|part| &part.noise), whole.noise);

@@ -82,7 +82,10 @@ fn floor() -> f64 {
 
 fn variances(weights: &Weights) -> Vec<f64> {
     let softplus = |x: f64| (x + SPREAD_AT_ONE).exp().ln_1p();
-    weights[SPREAD].iter().map(|&x| softplus(x) + floor()).collect()
+    weights[SPREAD]
+        .iter()
+        .map(|&x| softplus(x) + floor())
+        .collect()
 }
 
 /// The evidence lower bound of one row, in nats, in double precision.
@@ -133,7 +136,9 @@ fn by_the_network(weights: &Weights, rows: &[f64], present: &[f64]) -> (f64, Wei
             noise[axis / 2] = (LATENT as f32).sqrt() * [1.0, -1.0][axis % 2];
             batch.noise.extend(noise);
             batch.values.extend(row.iter().map(|&value| value as f32));
-            batch.present.extend(present.iter().map(|&mark| mark as f32));
+            batch
+                .present
+                .extend(present.iter().map(|&mark| mark as f32));
             batch.rows += 1;
         }
     }
@@ -141,12 +146,18 @@ fn by_the_network(weights: &Weights, rows: &[f64], present: &[f64]) -> (f64, Wei
     let part = loss.part(batch, count, 1.0).unwrap();
     let mut names: Vec<&str> = shape.parameters().iter().map(|found| found.name).collect();
     names.sort_unstable();
-    let gradients = names.iter().zip(loss.network.variables()).filter_map(|(name, variable)| {
-        let (name, _) = weights.get_key_value(name)?;
-        let descent = part.gradients.get(&variable)?.flatten_all().unwrap();
-        let descent = descent.to_vec1::<f32>().unwrap();
-        Some((*name, descent.iter().map(|&slope| -f64::from(slope)).collect()))
-    });
+    let gradients = names
+        .iter()
+        .zip(loss.network.variables())
+        .filter_map(|(name, variable)| {
+            let (name, _) = weights.get_key_value(name)?;
+            let descent = part.gradients.get(&variable)?.flatten_all().unwrap();
+            let descent = descent.to_vec1::<f32>().unwrap();
+            Some((
+                *name,
+                descent.iter().map(|&slope| -f64::from(slope)).collect(),
+            ))
+        });
     (-f64::from(part.loss), gradients.collect())
 }
 
@@ -199,7 +210,10 @@ fn rows(count: usize) -> Vec<f64> {
 
 fn mean(weights: &Weights, rows: &[f64], of: impl Fn(&Weights, &[f64]) -> f64) -> f64 {
     let count = (rows.len() / COLUMNS) as f64;
-    rows.chunks(COLUMNS).map(|row| of(weights, row)).sum::<f64>() / count
+    rows.chunks(COLUMNS)
+        .map(|row| of(weights, row))
+        .sum::<f64>()
+        / count
 }
 
 #[test]
@@ -211,11 +225,16 @@ fn bound_and_gradients_are_those_of_the_closed_form_at_any_point() {
         (values[7], present[7]) = (0.0, 0.0);
         let bound = |weights: &Weights| {
             let rows = values.chunks(COLUMNS).zip(present.chunks(COLUMNS));
-            rows.map(|(row, present)| bound(weights, row, present)).sum::<f64>() / 3.0
+            rows.map(|(row, present)| bound(weights, row, present))
+                .sum::<f64>()
+                / 3.0
         };
         let (found, gradients) = by_the_network(&weights, &values, &present);
         let expected = bound(&weights);
-        assert!((found - expected).abs() < 2e-6 * expected.abs(), "{found} against {expected}");
+        assert!(
+            (found - expected).abs() < 2e-6 * expected.abs(),
+            "{found} against {expected}"
+        );
         assert_eq!(gradients.len(), weights.len());
         for (name, gradient) in gradients {
             for (place, &found) in gradient.iter().enumerate() {
@@ -226,7 +245,10 @@ fn bound_and_gradients_are_those_of_the_closed_form_at_any_point() {
                 };
                 let expected = (moved(1e-5) - moved(-1e-5)) / 2e-5;
                 let error = (found - expected).abs();
-                assert!(error < 1e-5 * expected.abs().max(1.0), "{name} {place}: {found} against {expected}");
+                assert!(
+                    error < 1e-5 * expected.abs().max(1.0),
+                    "{name} {place}: {found} against {expected}"
+                );
             }
         }
     }
@@ -238,15 +260,29 @@ fn at_the_fit_of_probabilistic_pca_the_bound_is_the_likelihood_and_has_no_slope(
     let present = vec![1.0; rows.len()];
     let fit = principal_components(&rows);
     let likelihood = mean(&fit, &rows, log_likelihood);
-    let (found, gradients) = by_the_network(&fit, &rows, &present);
-    assert!((found - likelihood).abs() < 1e-5 * likelihood.abs(), "{found} against {likelihood}");
-    let steepest = gradients.values().flatten().fold(0.0f64, |most, slope| most.max(slope.abs()));
+    let (found, mut gradients) = by_the_network(&fit, &rows, &present);
+    assert!(
+        (found - likelihood).abs() < 1e-5 * likelihood.abs(),
+        "{found} against {likelihood}"
+    );
+    // One variance for all columns: what has no slope is their sum.
+    let together = gradients[SPREAD].iter().sum();
+    gradients.insert(SPREAD, vec![together]);
+    let steepest = gradients
+        .values()
+        .flatten()
+        .fold(0.0f64, |most, slope| most.max(slope.abs()));
     assert!(steepest < 2e-4, "{steepest}");
     for name in gradients.keys() {
         let mut moved = fit.clone();
-        moved.get_mut(name).unwrap()[1] += 0.3;
+        for value in moved.get_mut(name).unwrap() {
+            *value += 0.3;
+        }
         let (less, _) = by_the_network(&moved, &rows, &present);
-        assert!(less < likelihood - 1e-3, "{name}: {less} against {likelihood}");
+        assert!(
+            less < likelihood - 1e-3,
+            "{name}: {less} against {likelihood}"
+        );
     }
 }
 
@@ -271,7 +307,10 @@ fn importance_sampling_needs_one_code_where_the_posterior_is_exact() {
     let rows = rows(60);
     for samples in [1, 49] {
         let (sampled, exact) = sampled_and_exact(&principal_components(&rows), &rows, samples);
-        assert!((sampled - exact).abs() < 1e-5 * exact.abs(), "{sampled} against {exact}");
+        assert!(
+            (sampled - exact).abs() < 1e-5 * exact.abs(),
+            "{sampled} against {exact}"
+        );
     }
 }
 
@@ -287,7 +326,7 @@ fn importance_sampling_reaches_the_likelihood_from_below_where_it_is_not() {
     }
     let (few, exact) = sampled_and_exact(&weights, &rows, 1);
     assert!(few < exact - 0.1, "{few} against {exact}");
-    let (many, exact) = sampled_and_exact(&weights, &rows, 4000);
-    // The weights' variance is about 1, over 4000 codes and 60 rows.
-    assert!((many - exact).abs() < 0.01, "{many} against {exact}");
+    let (many, exact) = sampled_and_exact(&weights, &rows, 500);
+    // The weights' variance is about 1, over 500 codes and 60 rows: a deviation of 0.006.
+    assert!((many - exact).abs() < 0.025, "{many} against {exact}");
 }

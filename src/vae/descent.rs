@@ -122,7 +122,9 @@ mod tests {
 
     /// The gradients of `weight` * sum of squares: 2 `weight` x.
     fn gradients(variables: &[Var], weight: f64) -> GradStore {
-        let squares = variables.iter().map(|x| x.sqr().unwrap().sum_all().unwrap());
+        let squares = variables
+            .iter()
+            .map(|x| x.sqr().unwrap().sum_all().unwrap());
         let loss = squares.reduce(|sum: Tensor, term| (sum + term).unwrap());
         (loss.unwrap() * weight).unwrap().backward().unwrap()
     }
@@ -130,7 +132,11 @@ mod tests {
     #[test]
     fn parts_are_summed_and_threads_change_no_bit() {
         let after = |threads: usize, weights: &[f64]| {
-            let variables = vec![variable(&[1.0, -2.0, 3.0]), variable(&[0.5]), variable(&[4.0, 0.1])];
+            let variables = vec![
+                variable(&[1.0, -2.0, 3.0]),
+                variable(&[0.5]),
+                variable(&[4.0, 0.1]),
+            ];
             let mut descent = Descent::new(variables.clone(), 20.0, threads).unwrap();
             let mut norms = Vec::new();
             for _ in 0..5 {
@@ -158,9 +164,13 @@ mod tests {
 
     #[test]
     fn groups_hold_every_variable_once_and_are_even() {
-        let variables: Vec<Var> = [5usize, 1, 4, 2, 3].map(|len| variable(&vec![0.0; len])).into();
+        let variables: Vec<Var> = [5usize, 1, 4, 2, 3]
+            .map(|len| variable(&vec![0.0; len]))
+            .into();
         let groups = even_groups(&variables, 2);
-        let counts = groups.iter().map(|group| group.iter().map(|x| x.elem_count()).sum::<usize>());
+        let counts = groups
+            .iter()
+            .map(|group| group.iter().map(|x| x.elem_count()).sum::<usize>());
         assert_eq!(counts.collect::<Vec<_>>(), [8, 7]);
     }
 }

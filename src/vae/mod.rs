@@ -28,6 +28,7 @@ mod member;
 mod mixture;
 mod network;
 mod parallel;
+mod product;
 mod recipe;
 mod rows;
 mod shape;

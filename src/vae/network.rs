@@ -7,6 +7,7 @@ use candle_nn::ops::silu;
 
 use super::batches::Batch;
 use super::member::Member;
+use super::product;
 use super::shape::Shape;
 
 /// Bounds of the logarithm of the code's variance (deviations of 0.018 and 7.4), so that neither it
@@ -168,7 +169,8 @@ impl Network {
         let latent = self.shape.latent;
         let (least, most) = LOG_VARIANCE;
         Ok(Code {
-            mean: (code.narrow(1, 0, latent)? + input.values.matmul(&self.encoder_skip)?)?,
+            mean: (code.narrow(1, 0, latent)?
+                + product::of_data(&input.values, &self.encoder_skip)?)?,
             log_variance: code.narrow(1, latent, latent)?.clamp(least, most)?,
         })
     }
@@ -176,16 +178,17 @@ impl Network {
     /// The first layer's sums. Where nothing is missing, the marks and their weights stay out of the
     /// product: in wide rows of single columns they are half of it.
     fn first(&self, layer: &Layer, input: &Input) -> Result<Tensor> {
-        match &input.missing {
-            Some(missing) => layer.forward(&Tensor::cat(&[&input.values, missing], 1)?),
+        let sums = match &input.missing {
+            Some(missing) => {
+                let marked = Tensor::cat(&[&input.values, missing], 1)?;
+                product::of_data(&marked, &layer.weight)?
+            }
             None => {
                 let of_values = layer.weight.narrow(0, 0, self.shape.width())?;
-                input
-                    .values
-                    .matmul(&of_values)?
-                    .broadcast_add(&layer.bias)
+                product::of_data(&input.values, &of_values)?
             }
-        }
+        };
+        sums.broadcast_add(&layer.bias)
     }
 
     /// What the decoder says of `code`, rows x latent.

@@ -15,9 +15,7 @@ pub(super) fn side_by_side<T: Send, R: Send>(
     };
     let work = &work;
     thread::scope(|scope| {
-        let others: Vec<_> = items
-            .map(|item| scope.spawn(move || work(item)))
-            .collect();
+        let others: Vec<_> = items.map(|item| scope.spawn(move || work(item))).collect();
         let mut answers = vec![work(first)];
         for other in others {
             match other.join() {
@@ -39,7 +37,10 @@ mod tests {
     fn answers_come_in_the_order_of_the_items_and_one_item_stays_on_its_thread() {
         let (here, work) = (current().id(), |item: u32| (item * item, current().id()));
         let answers = side_by_side([3, 1, 2], work);
-        assert_eq!(answers.iter().map(|answer| answer.0).collect::<Vec<_>>(), [9, 1, 4]);
+        assert_eq!(
+            answers.iter().map(|answer| answer.0).collect::<Vec<_>>(),
+            [9, 1, 4]
+        );
         let there = answers.iter().map(|answer| answer.1 == here);
         assert_eq!(there.collect::<Vec<_>>(), [true, false, false]);
         assert!(side_by_side(Vec::new(), work).is_empty());

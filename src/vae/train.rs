@@ -332,6 +332,57 @@ mod tests {
     }
 
     #[test]
+    fn a_batch_in_parts_is_the_batch_but_for_rounding() {
+        let values = parabola(130, 1);
+        let recipe = recipe(10, TrainingData::Unlabelled);
+        let (_, whole) = fit(&values, &recipe);
+        let (again, parts) = fit(
+            &values,
+            &Recipe {
+                parts: 3,
+                ..recipe.clone()
+            },
+        );
+        for (whole, parts) in whole.iter().zip(&parts) {
+            assert!(
+                (whole.loss - parts.loss).abs() < 1e-4 * whole.loss,
+                "{whole:?} {parts:?}"
+            );
+            assert!(
+                (whole.elbo - parts.elbo).abs() < 1e-4 * whole.loss,
+                "{whole:?} {parts:?}"
+            );
+        }
+        assert_eq!(fit(&values, &Recipe { parts: 3, ..recipe }).0, again);
+    }
+
+    #[test]
+    fn grey_values_are_learnt_as_probabilities() {
+        let shape = Shape {
+            heads: vec![Head::Bernoulli; 3],
+            ..small(1)
+        };
+        let (values, present) = ([0.1, 0.5, 0.95].repeat(64), [1.0; 192]);
+        let mut values = values;
+        // Not all alike, or training would refuse them.
+        values[0] = 0.2;
+        let rows = Rows::new(&shape, &values, &present).unwrap();
+        let recipe = Recipe {
+            drawn: true,
+            learning_rate: 1e-2,
+            ..recipe(400, TrainingData::Clean)
+        };
+        let member = train(rows, &shape, &recipe, &mut |_| CONTINUE).unwrap();
+        let mut scores = Scores::new();
+        let scorer = Scorer::new(&shape, &member).unwrap();
+        let rows = Rows::new(&shape, &[0.0, 1.0, 1.0], &[1.0; 3]).unwrap();
+        scorer.score(rows, &mut scores).unwrap();
+        for (expected, grey) in scores.expected.iter().zip([0.1, 0.5, 0.95]) {
+            assert!((expected - grey).abs() < 0.12, "{:?}", scores.expected);
+        }
+    }
+
+    #[test]
     fn every_kind_of_head_is_learnt() {
         let heads = vec![
             Head::Gaussian,

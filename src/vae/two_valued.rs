@@ -94,7 +94,11 @@ impl WithSimd for Cells<'_> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         let inputs = [self.logits, self.values, self.weights].map(S::as_simd_f32s);
-        let [(logits, last_logits), (values, last_values), (weights, last_weights)] = inputs;
+        let [
+            (logits, last_logits),
+            (values, last_values),
+            (weights, last_weights),
+        ] = inputs;
         let (output, last) = S::as_mut_simd_f32s(self.output);
         for i in 0..output.len() {
             output[i] = cell(simd, self.part, logits[i], values[i], weights[i]);
@@ -107,25 +111,17 @@ impl WithSimd for Cells<'_> {
     }
 }
 
-/// With s the sigmoid of the logit and f the floor: p(1) = (1 - 2f) s + f, and the slope of -ln p of
-/// the value is -(2 value - 1) (1 - 2f) s (1 - s) / p.
+/// With s the sigmoid of the logit, or of its negative where the value is 0, and f the floor: the
+/// value's probability is p = (1 - 2f) s + f, and the slope of -ln p is -(1 - 2f) s (1 - s) / p, or
+/// that of the other sign.
 #[inline(always)]
-fn cell<S: Simd>(
-    simd: S,
-    part: Part,
-    logit: S::f32s,
-    value: S::f32s,
-    weight: S::f32s,
-) -> S::f32s {
+fn cell<S: Simd>(simd: S, part: Part, logit: S::f32s, value: S::f32s, weight: S::f32s) -> S::f32s {
     let floor = Head::Bernoulli.probability_floor() as f32;
     let (least, room) = (simd.splat_f32s(floor), simd.splat_f32s(1.0 - 2.0 * floor));
     let unit = simd.splat_f32s(1.0);
-    let s = sigmoid(simd, logit);
-    let one = simd.mul_add_e_f32s(s, room, least);
-    let zero = simd.sub_f32s(unit, one);
     let sign = simd.sub_f32s(simd.add_f32s(value, value), unit);
-    let likelihood = simd.mul_add_e_f32s(value, simd.sub_f32s(one, zero), zero);
-    let likelihood = simd.max_f32s(likelihood, least);
+    let s = sigmoid(simd, simd.mul_f32s(sign, logit));
+    let likelihood = simd.mul_add_e_f32s(s, room, least);
     match part {
         Part::Surprise => simd.neg_f32s(simd.mul_f32s(ln(simd, likelihood), weight)),
         Part::Slope => {
@@ -166,7 +162,10 @@ mod tests {
             let one = 0.998 * s + 0.001;
             let likelihood = if value == 1.0 { one } else { 1.0 - one };
             let expected = -likelihood.ln() * weight;
-            assert!((f64::from(found[i]) - expected).abs() < 2e-6 * expected.max(1.0), "cell {i}");
+            assert!(
+                (f64::from(found[i]) - expected).abs() < 2e-6 * expected.max(1.0),
+                "cell {i}"
+            );
             let slope = -2.0 * weight * (2.0 * value - 1.0) * 0.998 * s * (1.0 - s) / likelihood;
             assert!((f64::from(slopes[i]) - slope).abs() < 1e-5, "slope {i}");
         }
@@ -174,7 +173,8 @@ mod tests {
 
     #[test]
     fn other_dimensions_are_refused() {
-        let zeros = |columns: usize| Tensor::zeros((1, columns), candle_core::DType::F32, &device());
+        let zeros =
+            |columns: usize| Tensor::zeros((1, columns), candle_core::DType::F32, &device());
         let refused = surprise(&zeros(3).unwrap(), &zeros(2).unwrap(), &zeros(3).unwrap());
         assert!(refused.is_err());
     }

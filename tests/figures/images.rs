@@ -28,10 +28,16 @@ impl Images {
     }
 
     fn parse(bytes: &[u8]) -> anyhow::Result<Images> {
-        let (header, pixels) = bytes.split_at_checked(16).context("it ends in its header")?;
+        let (header, pixels) = bytes
+            .split_at_checked(16)
+            .context("it ends in its header")?;
         let numbers: Vec<u32> = header
             .chunks_exact(4)
-            .map(|number| number.iter().fold(0, |sum, &byte| sum << 8 | u32::from(byte)))
+            .map(|number| {
+                number
+                    .iter()
+                    .fold(0, |sum, &byte| sum << 8 | u32::from(byte))
+            })
             .collect();
         let [MAGIC, count, rows, columns] = numbers[..] else {
             bail!("it is not an idx file of images");

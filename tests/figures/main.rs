@@ -6,8 +6,8 @@
 mod data;
 mod explanations;
 mod images;
-mod mnist;
 mod mixed;
+mod mnist;
 mod tabular;
 mod thresholds;
 mod transactions;

@@ -101,7 +101,10 @@ pub fn run(arguments: &Arguments, data: &Path, quick: bool) -> anyhow::Result<()
         PUBLISHED.0,
         PUBLISHED.1,
     )?;
-    ensure!(!quick || mean > QUICK_FLOOR, "ln p(x) is below {QUICK_FLOOR}");
+    ensure!(
+        !quick || mean > QUICK_FLOOR,
+        "ln p(x) is below {QUICK_FLOOR}"
+    );
     Ok(())
 }
 
@@ -137,7 +140,13 @@ fn learn(
         // Bounds none but the first gradients, of hundreds of nats.
         clip: 200.0,
         // The variance floor has no meaning here: no head is Gaussian.
-        ..Recipe::new(images.count(), 1.0, TrainingData::Clean, usize::MAX, arguments.seed)
+        ..Recipe::new(
+            images.count(),
+            1.0,
+            TrainingData::Clean,
+            usize::MAX,
+            arguments.seed,
+        )
     };
     let present = vec![1.0; images.values.len()];
     let rows = Rows::new(shape, &images.values, &present)?;
@@ -210,9 +219,13 @@ fn score(
     };
     let mut found = Vec::with_capacity(images.len());
     thread::scope(|scope| {
-        let workers: Vec<_> = (0..arguments.threads.max(1)).map(|_| scope.spawn(&work)).collect();
+        let workers: Vec<_> = (0..arguments.threads.max(1))
+            .map(|_| scope.spawn(&work))
+            .collect();
         for worker in workers {
-            let part = worker.join().map_err(|_| anyhow!("a scoring thread panicked"))?;
+            let part = worker
+                .join()
+                .map_err(|_| anyhow!("a scoring thread panicked"))?;
             found.extend(part?);
         }
         anyhow::Ok(())
