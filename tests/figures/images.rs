@@ -36,7 +36,7 @@ impl Images {
             .map(|number| {
                 number
                     .iter()
-                    .fold(0, |sum, &byte| sum << 8 | u32::from(byte))
+                    .fold(0, |sum, &byte| (sum << 8) | u32::from(byte))
             })
             .collect();
         let [MAGIC, count, rows, columns] = numbers[..] else {

@@ -207,7 +207,7 @@ fn score(
             let present = vec![1.0; values.len()];
             let rows = Rows::new(shape, &values, &present)?;
             found.extend(scorer.log_likelihood(rows, samples, &mut random, &mut scores)?);
-            if chunk % (chunks.len() / 20).max(1) == 0 {
+            if chunk.is_multiple_of((chunks.len() / 20).max(1)) {
                 eprintln!(
                     "{:6.0} s, scoring chunk {chunk} of {}",
                     start.elapsed().as_secs_f64(),
