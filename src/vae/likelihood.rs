@@ -7,6 +7,7 @@ use candle_nn::ops::{sigmoid, softmax};
 
 use super::network::Output;
 use super::shape::{Head, Shape};
+use super::two_valued;
 
 /// Added to the spread before softplus, so that an untrained Gaussian head has a variance of 1.
 pub(super) const SPREAD_AT_ONE: f64 = 0.541_324_854_612_918;
@@ -78,8 +79,8 @@ impl Likelihood {
         }
         if let Some(group) = &self.bernoulli {
             let (values, logits) = (group.columns(values)?, group.columns(&output.mean)?);
-            let cells = bernoulli(&values, &logits)?;
-            terms.push((cells * group.heads(present)?)?.sum(1)?);
+            let cells = two_valued::surprise(&logits, &values, &group.heads(present)?)?;
+            terms.push(cells.sum(1)?);
         }
         for classes in &self.categorical {
             let values = values.narrow(1, classes.first, classes.count)?;
@@ -104,7 +105,7 @@ impl Likelihood {
             terms.push((errors.sqr()? * group.heads(present)?)?.sum(1)?);
         }
         if let Some(group) = &self.bernoulli {
-            let expected = two_valued(&group.columns(&output.mean)?)?;
+            let expected = probability_of_one(&group.columns(&output.mean)?)?;
             let errors = (group.columns(values)? - expected)?;
             terms.push((errors.sqr()? * group.heads(present)?)?.sum(1)?);
         }
@@ -198,7 +199,7 @@ fn robust(surprise: &Tensor, values: &Tensor, epsilon: f64) -> Result<Tensor> {
 }
 
 /// The probability of 1 by cell.
-fn two_valued(logits: &Tensor) -> Result<Tensor> {
+fn probability_of_one(logits: &Tensor) -> Result<Tensor> {
     let floor = Head::Bernoulli.probability_floor();
     (sigmoid(logits)? * (1.0 - 2.0 * floor))? + floor
 }
@@ -207,13 +208,6 @@ fn two_valued(logits: &Tensor) -> Result<Tensor> {
 fn class_probability(logits: &Tensor, floor: f64) -> Result<Tensor> {
     let room = 1.0 - floor * logits.dim(D::Minus1)? as f64;
     (softmax(logits, D::Minus1)? * room)? + floor
-}
-
-/// -ln p(value) by cell, for values of 0 or 1.
-fn bernoulli(values: &Tensor, logits: &Tensor) -> Result<Tensor> {
-    let one = two_valued(logits)?;
-    let likelihood = ((values * ((&one * 2.0)? - 1.0)?)? + (1.0 - &one)?)?;
-    likelihood.log()?.neg()
 }
 
 /// -ln p(class) by row, for one-hot values.

@@ -18,15 +18,22 @@
 //! one likelihood for each kind of column.
 
 mod batches;
+#[cfg(test)]
+mod closed_form;
+mod descent;
 mod lean;
 mod likelihood;
+mod loss;
 mod member;
 mod mixture;
 mod network;
+mod parallel;
+mod product;
 mod recipe;
 mod rows;
 mod shape;
 mod train;
+mod two_valued;
 
 pub use lean::{Scorer, Scores};
 pub use member::{Member, WeightError};
@@ -34,4 +41,4 @@ pub use mixture::Mixture;
 pub use recipe::{Objective, Recipe};
 pub use rows::{Rows, RowsError};
 pub use shape::{Head, Shape, ShapeError};
-pub use train::{Progress, TrainError, train};
+pub use train::{Progress, TrainError, Training, train};

@@ -7,6 +7,7 @@ use candle_nn::ops::silu;
 
 use super::batches::Batch;
 use super::member::Member;
+use super::product;
 use super::shape::Shape;
 
 /// Bounds of the logarithm of the code's variance (deviations of 0.018 and 7.4), so that neither it
@@ -37,6 +38,8 @@ pub(super) struct Input {
     pub values: Tensor,
     /// Rows x heads.
     pub present: Tensor,
+    /// Rows x heads, 1 where the head is missing; none where none is.
+    missing: Option<Tensor>,
     /// Rows x latent.
     pub noise: Tensor,
 }
@@ -74,9 +77,12 @@ impl Input {
             present,
             noise,
         } = batch;
+        let whole = present.iter().all(|&mark| mark == 1.0);
+        let present = Tensor::from_vec(present, (rows, shape.heads.len()), device)?;
         Ok(Input {
             values: Tensor::from_vec(values, (rows, shape.width()), device)?,
-            present: Tensor::from_vec(present, (rows, shape.heads.len()), device)?,
+            missing: if whole { None } else { Some((1.0 - &present)?) },
+            present,
             noise: Tensor::from_vec(noise, (rows, shape.latent), device)?,
         })
     }
@@ -156,18 +162,33 @@ impl Network {
     }
 
     pub fn encode(&self, input: &Input) -> Result<Code> {
-        let missing = (1.0 - &input.present)?;
         let [first, second, code] = &self.encoder;
-        let marked = Tensor::cat(&[&input.values, &missing], 1)?;
-        let hidden = silu(&first.forward(&marked)?)?;
+        let hidden = silu(&self.first(first, input)?)?;
         let hidden = silu(&second.forward(&hidden)?)?;
         let code = code.forward(&hidden)?;
         let latent = self.shape.latent;
         let (least, most) = LOG_VARIANCE;
         Ok(Code {
-            mean: (code.narrow(1, 0, latent)? + input.values.matmul(&self.encoder_skip)?)?,
+            mean: (code.narrow(1, 0, latent)?
+                + product::of_data(&input.values, &self.encoder_skip)?)?,
             log_variance: code.narrow(1, latent, latent)?.clamp(least, most)?,
         })
+    }
+
+    /// The first layer's sums. Where nothing is missing, the marks and their weights stay out of the
+    /// product: in wide rows of single columns they are half of it.
+    fn first(&self, layer: &Layer, input: &Input) -> Result<Tensor> {
+        let sums = match &input.missing {
+            Some(missing) => {
+                let marked = Tensor::cat(&[&input.values, missing], 1)?;
+                product::of_data(&marked, &layer.weight)?
+            }
+            None => {
+                let of_values = layer.weight.narrow(0, 0, self.shape.width())?;
+                product::of_data(&input.values, &of_values)?
+            }
+        };
+        sums.broadcast_add(&layer.bias)
     }
 
     /// What the decoder says of `code`, rows x latent.

@@ -22,10 +22,18 @@ pub struct Recipe {
     pub floor: f32,
     /// Share of contaminated cells that the likelihood of numbers allows for, 0 or more and below 1.
     pub epsilon: f32,
-    /// Adam's step size at the start; it falls along a cosine to a twentieth.
+    /// Adam's step size at the start; it falls along a cosine to `last_rate` of it.
     pub learning_rate: f64,
+    /// Share of the step size that is left at the end, 0 to 1.
+    pub last_rate: f64,
     /// Rows a step; fewer where there are fewer rows.
     pub batch: usize,
+    /// Parts of a batch that are computed side by side, each on a thread of its own. The bits of the
+    /// weights depend on it.
+    pub parts: usize,
+    /// The values of two-valued heads are probabilities, and every batch draws 0 or 1 anew: so grey
+    /// images are taken (Salakhutdinov and Murray 2008).
+    pub drawn: bool,
     pub steps: usize,
     /// Share of the steps over which the weight of the divergence rises from 0 to 1, so that the
     /// code is in use before it is priced.
@@ -52,7 +60,10 @@ impl Recipe {
                 TrainingData::Unlabelled => 0.1,
             },
             learning_rate: 3e-3,
+            last_rate: 0.05,
             batch,
+            parts: 1,
+            drawn: false,
             steps: rows
                 .saturating_mul(passes)
                 .div_ceil(batch)
@@ -64,20 +75,20 @@ impl Recipe {
         }
     }
 
-    /// The step size at `step`, counted from 0.
-    pub(super) fn rate(&self, step: usize) -> f64 {
-        let along = step as f64 / self.steps.max(1) as f64;
+    /// The step size where `along` of the run is done, 0 to 1.
+    pub(super) fn rate(&self, along: f64) -> f64 {
         let cosine = 0.5 * (1.0 + (std::f64::consts::PI * along).cos());
-        self.learning_rate * (0.05 + 0.95 * cosine)
+        self.learning_rate * (self.last_rate + (1.0 - self.last_rate) * cosine)
     }
 
-    /// The weight of the divergence at `step`, counted from 0.
-    pub(super) fn beta(&self, step: usize) -> f64 {
-        if self.objective == Objective::SquaredError {
-            return 0.0;
+    /// The weight of the divergence where `along` of the run is done, 0 to 1.
+    pub(super) fn beta(&self, along: f64) -> f64 {
+        let warmup = f64::from(self.warmup);
+        match self.objective {
+            Objective::SquaredError => 0.0,
+            Objective::Elbo if along < warmup => along / warmup,
+            Objective::Elbo => 1.0,
         }
-        let rise = f64::from(self.warmup) * self.steps as f64;
-        ((step + 1) as f64 / rise.max(1.0)).min(1.0)
     }
 
     /// The first setting that no run can use, in words.
@@ -95,7 +106,13 @@ impl Recipe {
         if !(0.0..=1.0).contains(&self.warmup) {
             return Some("warmup must be between 0 and 1");
         }
-        (self.batch == 0 || self.steps == 0).then_some("batch and steps must be at least 1")
+        if !(0.0..=1.0).contains(&self.last_rate) {
+            return Some("last rate must be between 0 and 1");
+        }
+        let counts = [self.batch, self.steps, self.parts];
+        counts
+            .contains(&0)
+            .then_some("batch, parts and steps must be at least 1")
     }
 }
 
@@ -119,11 +136,11 @@ mod tests {
     #[test]
     fn the_rate_falls_to_a_twentieth_and_the_divergence_rises_to_its_whole_weight() {
         let recipe = Recipe::new(11_000, 0.1, TrainingData::Unlabelled, 1000, 0);
-        assert!((recipe.rate(0) - 3e-3).abs() < 1e-9);
-        assert!((recipe.rate(1000) - 1.5e-4).abs() < 1e-9);
-        assert!(recipe.beta(0) < 0.01);
-        assert!((recipe.beta(149) - 0.5).abs() < 1e-6);
-        assert!((recipe.beta(300) - 1.0).abs() < 1e-9);
+        assert!((recipe.rate(0.0) - 3e-3).abs() < 1e-9);
+        assert!((recipe.rate(1.0) - 1.5e-4).abs() < 1e-9);
+        assert!(recipe.beta(0.0).abs() < f64::EPSILON);
+        assert!((recipe.beta(0.15) - 0.5).abs() < 1e-6);
+        assert!((recipe.beta(0.3) - 1.0).abs() < 1e-6);
     }
 
     #[test]

@@ -2,17 +2,15 @@
 
 use std::ops::ControlFlow;
 
-use candle_core::backprop::GradStore;
-use candle_core::{Tensor, Var};
-use candle_nn::{AdamW, Optimizer, ParamsAdamW};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
-use super::batches::{Batch, Batches};
-use super::likelihood::Likelihood;
+use super::batches::Batches;
+use super::descent::Descent;
+use super::loss::Loss;
 use super::member::Member;
-use super::network::{Input, Network, device};
-use super::recipe::{Objective, Recipe};
+use super::parallel::side_by_side;
+use super::recipe::Recipe;
 use super::rows::{Rows, RowsError};
 use super::shape::{Head, Shape, ShapeError};
 
@@ -25,7 +23,7 @@ const LEAST_ROWS: usize = 20;
 pub struct Progress {
     /// Steps done, 1 or more.
     pub step: usize,
-    /// Steps in the whole run.
+    /// Steps in the whole run, by the recipe.
     pub steps: usize,
     /// What the step descended: surprise + the divergence as it is weighed at this step.
     pub loss: f32,
@@ -47,19 +45,102 @@ pub fn train(
     recipe: &Recipe,
     progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
 ) -> Result<Member, TrainError> {
-    check(rows, shape, recipe)?;
-    let mut random = ChaCha8Rng::seed_from_u64(recipe.seed);
-    let untrained = Member::untrained(shape, recipe.floor, &mut random);
-    let mut batches = Batches::new(rows, shape, recipe.batch);
-    let mut run = Run::new(shape, recipe, &untrained)?;
+    let mut run = Training::new(rows, shape, recipe)?;
     for step in 0..recipe.steps {
-        let state = run.step(step, batches.draw(&mut random))?;
-        if progress(state).is_break() {
+        let along = step as f64 / recipe.steps as f64;
+        if progress(run.step(along)?).is_break() {
             return Err(TrainError::Stopped { step: step + 1 });
         }
     }
-    let member = run.network.member()?;
-    Ok(member)
+    run.member()
+}
+
+/// A training run step by step, for a caller that ends it by other means than a number of steps.
+pub struct Training<'a> {
+    shape: &'a Shape,
+    recipe: &'a Recipe,
+    random: ChaCha8Rng,
+    batches: Batches<'a>,
+    loss: Loss<'a>,
+    descent: Descent,
+    done: usize,
+}
+
+impl<'a> Training<'a> {
+    /// Starts from untrained weights.
+    ///
+    /// # Errors
+    /// As [`train`], before its first step.
+    pub fn new(
+        rows: Rows<'a>,
+        shape: &'a Shape,
+        recipe: &'a Recipe,
+    ) -> Result<Training<'a>, TrainError> {
+        check(rows, shape, recipe)?;
+        let mut random = ChaCha8Rng::seed_from_u64(recipe.seed);
+        let untrained = Member::untrained(shape, recipe.floor, &mut random);
+        let batches = Batches::new(rows, shape, recipe.batch);
+        let loss = Loss::new(shape, recipe, &untrained)?;
+        Ok(Training {
+            descent: Descent::new(loss.network.variables(), recipe.clip, recipe.parts)?,
+            batches: if recipe.drawn {
+                batches.drawing_two_valued(shape)
+            } else {
+                batches
+            },
+            shape,
+            recipe,
+            random,
+            loss,
+            done: 0,
+        })
+    }
+
+    /// One step, where `along` of the run is done, 0 to 1: it decides the step size and the weight
+    /// of the divergence.
+    ///
+    /// # Errors
+    /// The loss or its gradient is no longer finite; candle failed.
+    pub fn step(&mut self, along: f64) -> Result<Progress, TrainError> {
+        let along = along.clamp(0.0, 1.0);
+        let step = self.done + 1;
+        let batch = self.batches.draw(&mut self.random);
+        let (rows, beta) = (batch.rows, self.recipe.beta(along));
+        let parts = batch.split(self.recipe.parts, self.shape);
+        let parts = side_by_side(parts, |part| self.loss.part(part, rows, beta));
+        let (mut loss, mut surprise, mut divergence) = (0.0, 0.0, 0.0);
+        let mut gradients = Vec::with_capacity(parts.len());
+        for part in parts {
+            let part = part?;
+            loss += part.loss;
+            surprise += part.surprise;
+            divergence += part.divergence;
+            gradients.push(part.gradients);
+        }
+        if !loss.is_finite() {
+            return Err(TrainError::Diverged { step });
+        }
+        let norm = self.descent.step(gradients, self.recipe.rate(along))?;
+        if !norm.is_finite() {
+            return Err(TrainError::Diverged { step });
+        }
+        self.done = step;
+        Ok(Progress {
+            step,
+            steps: self.recipe.steps,
+            loss,
+            elbo: -(surprise + divergence),
+            divergence,
+        })
+    }
+
+    /// The weights as they are now.
+    ///
+    /// # Errors
+    /// They are no longer finite; candle failed.
+    pub fn member(&self) -> Result<Member, TrainError> {
+        Ok(self.loss.network.member()?)
+    }
 }
 
 fn check(rows: Rows<'_>, shape: &Shape, recipe: &Recipe) -> Result<(), TrainError> {
@@ -102,100 +183,6 @@ fn check_classes(rows: Rows<'_>, shape: &Shape) -> Result<(), TrainError> {
     Ok(())
 }
 
-struct Run<'a> {
-    shape: &'a Shape,
-    recipe: &'a Recipe,
-    network: Network,
-    likelihood: Likelihood,
-    variables: Vec<Var>,
-    adam: AdamW,
-}
-
-impl<'a> Run<'a> {
-    fn new(shape: &'a Shape, recipe: &'a Recipe, member: &Member) -> Result<Self, TrainError> {
-        let device = device();
-        let network = Network::new(shape, member, &device)?;
-        let variables = network.variables();
-        let settings = ParamsAdamW {
-            weight_decay: 0.0,
-            ..ParamsAdamW::default()
-        };
-        Ok(Run {
-            likelihood: Likelihood::new(shape, recipe.floor, recipe.epsilon, &device)?,
-            adam: AdamW::new(variables.clone(), settings)?,
-            shape,
-            recipe,
-            network,
-            variables,
-        })
-    }
-
-    fn step(&mut self, step: usize, batch: Batch) -> Result<Progress, TrainError> {
-        let input = Input::new(self.shape, batch, &device())?;
-        let code = self.network.encode(&input)?;
-        let surprise = match self.recipe.objective {
-            Objective::Elbo => {
-                let output = self.network.decode(&code.sample(&input.noise)?)?;
-                self.likelihood
-                    .surprise(&input.values, &input.present, &output)?
-            }
-            Objective::SquaredError => {
-                let output = self.network.decode(&code.mean)?;
-                self.likelihood
-                    .squared_error(&input.values, &input.present, &output)?
-            }
-        };
-        let (surprise, divergence) = (surprise.mean(0)?, code.divergence()?.mean(0)?);
-        let loss = (&surprise + (&divergence * self.recipe.beta(step))?)?;
-        let state = Progress {
-            step: step + 1,
-            steps: self.recipe.steps,
-            loss: loss.to_scalar()?,
-            elbo: -(surprise.to_scalar::<f32>()? + divergence.to_scalar::<f32>()?),
-            divergence: divergence.to_scalar()?,
-        };
-        if !state.loss.is_finite() {
-            return Err(TrainError::Diverged { step: step + 1 });
-        }
-        self.descend(step, &loss)?;
-        Ok(state)
-    }
-
-    fn descend(&mut self, step: usize, loss: &Tensor) -> Result<(), TrainError> {
-        let mut gradients = loss.backward()?;
-        let norm = norm(&gradients, &self.variables)?;
-        if !norm.is_finite() {
-            return Err(TrainError::Diverged { step: step + 1 });
-        }
-        if norm > self.recipe.clip {
-            shorten(&mut gradients, &self.variables, self.recipe.clip / norm)?;
-        }
-        self.adam.set_learning_rate(self.recipe.rate(step));
-        Ok(self.adam.step(&gradients)?)
-    }
-}
-
-/// Euclidean norm over the gradients of all variables.
-fn norm(gradients: &GradStore, variables: &[Var]) -> Result<f64, TrainError> {
-    let mut squares = 0.0;
-    for gradient in variables
-        .iter()
-        .filter_map(|variable| gradients.get(variable))
-    {
-        squares += f64::from(gradient.sqr()?.sum_all()?.to_scalar::<f32>()?);
-    }
-    Ok(squares.sqrt())
-}
-
-fn shorten(gradients: &mut GradStore, variables: &[Var], by: f64) -> Result<(), TrainError> {
-    for variable in variables {
-        if let Some(gradient) = gradients.remove(variable) {
-            gradients.insert(variable, (gradient * by)?);
-        }
-    }
-    Ok(())
-}
-
 /// Why no network was fitted.
 #[derive(Debug, thiserror::Error)]
 pub enum TrainError {
@@ -230,6 +217,8 @@ pub enum TrainError {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use std::num::NonZeroUsize;
+
     use rand::Rng;
     use rand_distr::{Distribution, StandardNormal};
 
@@ -342,6 +331,61 @@ mod tests {
         let (first, _) = fit(&values, &recipe);
         assert_eq!(fit(&values, &recipe).0, first);
         assert_ne!(fit(&values, &Recipe { seed: 8, ..recipe }).0, first);
+    }
+
+    #[test]
+    fn a_batch_in_parts_is_the_batch_but_for_rounding() {
+        let values = parabola(130, 1);
+        let recipe = recipe(10, TrainingData::Unlabelled);
+        let (_, whole) = fit(&values, &recipe);
+        let (again, parts) = fit(
+            &values,
+            &Recipe {
+                parts: 3,
+                ..recipe.clone()
+            },
+        );
+        for (whole, parts) in whole.iter().zip(&parts) {
+            assert!(
+                (whole.loss - parts.loss).abs() < 1e-4 * whole.loss,
+                "{whole:?} {parts:?}"
+            );
+            assert!(
+                (whole.elbo - parts.elbo).abs() < 1e-4 * whole.loss,
+                "{whole:?} {parts:?}"
+            );
+        }
+        assert_eq!(fit(&values, &Recipe { parts: 3, ..recipe }).0, again);
+    }
+
+    #[test]
+    fn grey_values_are_learnt_as_probabilities() {
+        let shape = Shape {
+            heads: vec![Head::Bernoulli; 3],
+            ..small(1)
+        };
+        let (values, present) = ([0.1, 0.5, 0.95].repeat(64), [1.0; 192]);
+        let mut values = values;
+        // Not all alike, or training would refuse them.
+        values[0] = 0.2;
+        let rows = Rows::new(&shape, &values, &present).unwrap();
+        let recipe = Recipe {
+            drawn: true,
+            learning_rate: 1e-2,
+            ..recipe(400, TrainingData::Clean)
+        };
+        let member = train(rows, &shape, &recipe, &mut |_| CONTINUE).unwrap();
+        let scorer = Scorer::new(&shape, &member).unwrap();
+        let found = scorer.log_likelihood(
+            Rows::new(&shape, &[0.0, 1.0, 1.0, 1.0, 1.0, 1.0], &[1.0; 6]).unwrap(),
+            NonZeroUsize::new(500).unwrap(),
+            &mut ChaCha8Rng::seed_from_u64(0),
+            &mut Scores::new(),
+        );
+        let expected = [0.9, 0.1].map(|first: f64| (first * 0.5 * 0.95).ln());
+        for (found, expected) in found.unwrap().iter().zip(expected) {
+            assert!((found - expected).abs() < 0.5, "{found} against {expected}");
+        }
     }
 
     #[test]

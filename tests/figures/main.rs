@@ -5,6 +5,7 @@
 
 mod data;
 mod explanations;
+mod images;
 mod mixed;
 mod mnist;
 mod tabular;

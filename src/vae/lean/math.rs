@@ -43,7 +43,7 @@ pub(super) fn exp<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
 
 /// ln x for positive normal x, within 2 units in the last place or 1e-7.
 #[inline(always)]
-pub(super) fn ln<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
+pub(in crate::vae) fn ln<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
     // x = m * 2^e with m in [sqrt(1/2), sqrt(2)): the offset makes the cut fall there.
     let bits = simd.transmute_u32s_f32s(x);
     let moved = simd.add_u32s(bits, simd.splat_u32s(0x3f80_0000 - 0x3f35_04f3));
@@ -79,7 +79,7 @@ pub(super) fn ln<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
 
 /// 1 / (1 + e^-x).
 #[inline(always)]
-pub(super) fn sigmoid<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
+pub(in crate::vae) fn sigmoid<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
     let one = simd.splat_f32s(1.0);
     simd.div_f32s(one, simd.add_f32s(one, exp(simd, simd.neg_f32s(x))))
 }

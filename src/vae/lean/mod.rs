@@ -4,8 +4,9 @@
 mod cells;
 mod dense;
 mod density;
+mod evidence;
 mod layout;
-mod math;
+pub(super) mod math;
 mod score;
 mod scores;
 #[cfg(test)]

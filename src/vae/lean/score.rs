@@ -20,8 +20,8 @@ pub(super) const BLOCK: usize = 48;
 #[derive(Debug, Clone)]
 pub struct Scorer {
     arch: Arch,
-    shape: Shape,
-    layout: Layout,
+    pub(super) shape: Shape,
+    pub(super) layout: Layout,
     /// Least variance of a Gaussian head.
     floor: f32,
     encoder: [Dense; 2],
@@ -180,7 +180,7 @@ impl Scorer {
         Scorer { arch, ..self }
     }
 
-    fn strides(&self) -> Strides {
+    pub(super) fn strides(&self) -> Strides {
         Strides {
             columns: self.layout.columns,
             cells: self.layout.cells,
@@ -270,8 +270,7 @@ impl Scorer {
     fn finish(&self, first: usize, count: usize, out: &mut Scores) {
         self.place(first, count, out);
         self.expand(count, &mut out.scratch);
-        self.arch
-            .dispatch(cells(&self.layout, self.floor, count, &mut out.scratch));
+        self.likelihood(count, &mut out.scratch);
         self.store(first, count, out);
     }
 
@@ -286,7 +285,8 @@ impl Scorer {
         }
     }
 
-    fn expand(&self, count: usize, scratch: &mut Scratch) {
+    /// Takes the codes of a block through the decoder.
+    pub(super) fn expand(&self, count: usize, scratch: &mut Scratch) {
         let Strides {
             hidden,
             code: stride,
@@ -307,6 +307,12 @@ impl Scorer {
             .dispatch(self.output_skip.pass(count, code, stride, output));
         self.arch
             .dispatch(self.output.pass(count, two, hidden, output).onto_output());
+    }
+
+    /// The likelihood of the packed rows of a block under what the decoder says.
+    pub(super) fn likelihood(&self, count: usize, scratch: &mut Scratch) {
+        self.arch
+            .dispatch(cells(&self.layout, self.floor, count, scratch));
     }
 
     fn store(&self, first: usize, count: usize, out: &mut Scores) {

@@ -85,7 +85,8 @@ impl Scores {
 }
 
 impl Scratch {
-    fn fit(&mut self, rows: usize, strides: &Strides) {
+    /// Makes room for `rows` rows; packed rows become zeros.
+    pub(super) fn fit(&mut self, rows: usize, strides: &Strides) {
         let Strides {
             columns,
             cells,

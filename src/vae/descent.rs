@@ -1,0 +1,176 @@
+//! The optimiser: Adam (Kingma and Ba 2015) on gradients of bounded length.
+
+use candle_core::backprop::GradStore;
+use candle_core::{Result, Var};
+use candle_nn::{AdamW, Optimizer, ParamsAdamW};
+
+use super::parallel::side_by_side;
+
+/// Moves variables down their gradients.
+pub(super) struct Descent {
+    variables: Vec<Var>,
+    /// One for each thread, over variables of about the same number of weights.
+    adams: Vec<AdamW>,
+    clip: f64,
+}
+
+impl Descent {
+    /// For `variables`, on `threads` threads. Gradients longer than `clip` are shortened to it.
+    pub fn new(variables: Vec<Var>, clip: f64, threads: usize) -> Result<Self> {
+        let settings = ParamsAdamW {
+            weight_decay: 0.0,
+            ..ParamsAdamW::default()
+        };
+        let adams = even_groups(&variables, threads)
+            .into_iter()
+            .map(|group| AdamW::new(group, settings.clone()));
+        Ok(Descent {
+            adams: adams.collect::<Result<_>>()?,
+            variables,
+            clip,
+        })
+    }
+
+    /// One step of size `rate` along the sum of `gradients`. Returns the Euclidean norm of the sum over
+    /// all weights; where it is not finite, nothing was moved.
+    pub fn step(&mut self, gradients: Vec<GradStore>, rate: f64) -> Result<f64> {
+        let Some(mut gradients) = self.sum(gradients)? else {
+            return Ok(0.0);
+        };
+        let norm = norm(&gradients, &self.variables)?;
+        if !norm.is_finite() {
+            return Ok(norm);
+        }
+        if norm > self.clip {
+            shorten(&mut gradients, &self.variables, self.clip / norm)?;
+        }
+        let moved = side_by_side(&mut self.adams, |adam| {
+            adam.set_learning_rate(rate);
+            adam.step(&gradients)
+        });
+        moved.into_iter().collect::<Result<()>>()?;
+        Ok(norm)
+    }
+
+    fn sum(&self, gradients: Vec<GradStore>) -> Result<Option<GradStore>> {
+        let mut parts = gradients.into_iter();
+        let Some(mut sum) = parts.next() else {
+            return Ok(None);
+        };
+        for mut part in parts {
+            for variable in &self.variables {
+                let Some(more) = part.remove(variable) else {
+                    continue;
+                };
+                let whole = match sum.get(variable) {
+                    Some(gradient) => (gradient + more)?,
+                    None => more,
+                };
+                sum.insert(variable, whole);
+            }
+        }
+        Ok(Some(sum))
+    }
+}
+
+/// The variables in `count` groups: the largest first, each to the group with the fewest weights.
+fn even_groups(variables: &[Var], count: usize) -> Vec<Vec<Var>> {
+    let mut sorted: Vec<&Var> = variables.iter().collect();
+    sorted.sort_by_key(|variable| std::cmp::Reverse(variable.elem_count()));
+    let mut groups = vec![(0, Vec::new()); count.max(1)];
+    for variable in sorted {
+        if let Some((weights, group)) = groups.iter_mut().min_by_key(|(weights, _)| *weights) {
+            *weights += variable.elem_count();
+            group.push(variable.clone());
+        }
+    }
+    groups.into_iter().map(|(_, group)| group).collect()
+}
+
+/// Euclidean norm over the gradients of all variables.
+fn norm(gradients: &GradStore, variables: &[Var]) -> Result<f64> {
+    let mut squares = 0.0;
+    for gradient in variables
+        .iter()
+        .filter_map(|variable| gradients.get(variable))
+    {
+        squares += f64::from(gradient.sqr()?.sum_all()?.to_scalar::<f32>()?);
+    }
+    Ok(squares.sqrt())
+}
+
+fn shorten(gradients: &mut GradStore, variables: &[Var], by: f64) -> Result<()> {
+    for variable in variables {
+        if let Some(gradient) = gradients.remove(variable) {
+            gradients.insert(variable, (gradient * by)?);
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use candle_core::Tensor;
+
+    use super::*;
+    use crate::vae::network::device;
+
+    fn variable(values: &[f32]) -> Var {
+        Var::new(values, &device()).unwrap()
+    }
+
+    /// The gradients of `weight` * sum of squares: 2 `weight` x.
+    fn gradients(variables: &[Var], weight: f64) -> GradStore {
+        let squares = variables
+            .iter()
+            .map(|x| x.sqr().unwrap().sum_all().unwrap());
+        let loss = squares.reduce(|sum: Tensor, term| (sum + term).unwrap());
+        (loss.unwrap() * weight).unwrap().backward().unwrap()
+    }
+
+    #[test]
+    fn parts_are_summed_and_threads_change_no_bit() {
+        let after = |threads: usize, weights: &[f64]| {
+            let variables = vec![
+                variable(&[1.0, -2.0, 3.0]),
+                variable(&[0.5]),
+                variable(&[4.0, 0.1]),
+            ];
+            let mut descent = Descent::new(variables.clone(), 20.0, threads).unwrap();
+            let mut norms = Vec::new();
+            for _ in 0..5 {
+                let parts = weights.iter().map(|&weight| gradients(&variables, weight));
+                norms.push(descent.step(parts.collect(), 0.1).unwrap());
+            }
+            let values = variables.iter().flat_map(|x| x.to_vec1::<f32>().unwrap());
+            (norms, values.map(f32::to_bits).collect::<Vec<_>>())
+        };
+        let whole = after(1, &[1.0]);
+        // 2 |x| with |x|^2 = 14 + 0.25 + 16.01.
+        assert!((whole.0[0] - 2.0 * 30.26f64.sqrt()).abs() < 1e-5);
+        assert_eq!(after(2, &[0.5, 0.5]), whole);
+        assert_eq!(after(7, &[1.0]), whole);
+    }
+
+    #[test]
+    fn a_gradient_that_is_not_finite_moves_nothing() {
+        let x = variable(&[f32::INFINITY, 1.0]);
+        let mut descent = Descent::new(vec![x.clone()], 20.0, 1).unwrap();
+        let norm = descent.step(vec![gradients(std::slice::from_ref(&x), 1.0)], 0.1);
+        assert!(!norm.unwrap().is_finite());
+        assert_eq!(x.to_vec1::<f32>().unwrap(), [f32::INFINITY, 1.0]);
+    }
+
+    #[test]
+    fn groups_hold_every_variable_once_and_are_even() {
+        let variables: Vec<Var> = [5usize, 1, 4, 2, 3]
+            .map(|len| variable(&vec![0.0; len]))
+            .into();
+        let groups = even_groups(&variables, 2);
+        let counts = groups
+            .iter()
+            .map(|group| group.iter().map(|x| x.elem_count()).sum::<usize>());
+        assert_eq!(counts.collect::<Vec<_>>(), [8, 7]);
+    }
+}
