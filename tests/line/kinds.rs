@@ -62,7 +62,7 @@ struct Sale {
     at: f64,
     /// Six shops, and one sale in a hundred at a stall that is there once.
     shop: String,
-    /// Three kinds, each at least a tenth of the sales.
+    /// Two kinds, and `gift` in one sale of 200.
     card: String,
     online: bool,
     /// Lognormal: one in a thousand is forty times the median.
@@ -94,7 +94,10 @@ impl Sale {
         Sale {
             at: day + 3600.0 * random.random_range(8.0..18.0),
             shop,
-            card: ["credit", "debit", "debit", "gift"][random.random_range(0..4)].into(),
+            card: match random.random_range(0..200) {
+                0 => "gift".into(),
+                drawn => ["credit", "debit", "debit"][drawn % 3].into(),
+            },
             online: random.random_range(0..4) == 0,
             amount: (3.0 + 1.2 * amount).exp(),
             net,
@@ -209,45 +212,107 @@ impl Judged {
         let among = |fields: &&Vec<String>| fields[..places].iter().any(|name| name == field);
         self.blamed.iter().filter(among).count() as f64 / self.blamed.len() as f64
     }
+}
 
-    fn show(&self, what: &str) {
-        eprintln!(
-            "{what:32} median score {:7.2}, p {:.4}, flagged at 1 % {:.3}, at 5 % {:.3}",
-            self.median_score(),
-            self.median_p(),
-            self.flagged(0.01),
-            self.flagged(0.05)
-        );
-    }
+fn ordinary() -> Judged {
+    Judged::after(|_| {})
 }
 
 #[test]
-fn look() {
-    Judged::after(|_| {}).show("ordinary");
-    Judged::after(|sale| sale.card = "voucher".into()).show("unseen card");
-    Judged::after(|sale| sale.card = "gift".into()).show("gift card");
-    Judged::after(|sale| sale.shop = "elsewhere".into()).show("unseen shop");
-    Judged::after(|sale| sale.shop = "hill".into()).show("hill shop");
-    for z in [3.0, 3.7, 5.0, 6.0] {
-        Judged::after(|sale| sale.till = Some(10.0 + z)).show(&format!("till {z}"));
+fn a_word_never_seen_counts_and_outweighs_nothing() {
+    let unseen = Judged::after(|sale| sale.card = "voucher".into());
+    let rare = Judged::after(|sale| sale.card = "gift".into());
+    let off = Judged::after(|sale| sale.till = Some(15.0));
+    assert!(unseen.median_score() > ordinary().median_score() + 0.3);
+    assert!(unseen.blamed("card", 1) > 0.5);
+    // Less than a number that is five deviations off, and not more than one in three budgets of 1 %.
+    assert!(unseen.median_score() < off.median_score());
+    assert!(unseen.median_p() > 0.02 && unseen.flagged(0.01) < 0.2);
+    // What came seldom is no odder than what never came.
+    assert!(rare.median_score() < unseen.median_score() + 0.1);
+}
+
+#[test]
+fn a_word_never_seen_is_less_odd_where_such_words_are_common() {
+    let shop = Judged::after(|sale| sale.shop = "elsewhere".into());
+    let card = Judged::after(|sale| sale.card = "voucher".into());
+    assert!(shop.median_score() > ordinary().median_score());
+    assert!(shop.median_score() < card.median_score());
+}
+
+#[test]
+fn the_middle_of_the_night_is_odd() {
+    let night = Judged::after(|sale| sale.at += 3.0 * 3600.0 - sale.at % 86_400.0);
+    assert!(night.median_p() < 0.1, "{}", night.median_p());
+    assert!(night.blamed("at", 1) > 0.5);
+}
+
+#[test]
+fn of_two_fields_that_nearly_say_the_same_both_are_named_when_they_differ() {
+    let apart = Judged::after(|sale| sale.gross += 60.0);
+    assert!(apart.median_p() < 0.05, "{}", apart.median_p());
+    assert!(apart.blamed("gross", 2) > 0.8 && apart.blamed("net", 2) > 0.6);
+}
+
+#[test]
+fn constant_fields_and_fields_that_training_never_had_change_nothing() {
+    let ordinary = ordinary();
+    let changed = Judged::after(|sale| (sale.version, sale.coupon) = (8.0, Some(5.0)));
+    assert_eq!(changed.scored, ordinary.scored);
+    let unused: Vec<String> = model().unused_fields().map(Into::into).collect();
+    assert_eq!(unused, ["version", "coupon"]);
+}
+
+#[test]
+fn a_field_that_is_missing_now_and_then_is_odd_neither_way() {
+    for sales in [
+        Judged::after(|sale| sale.weight = None),
+        Judged::after(|sale| sale.weight = sale.weight.or(Some(0.02 * sale.net + 5.0))),
+    ] {
+        assert!(
+            (0.3..0.8).contains(&sales.median_p()),
+            "{}",
+            sales.median_p()
+        );
+        assert!(sales.flagged(0.05) < 0.12, "{}", sales.flagged(0.05));
     }
-    for z in [2.0, 3.0, 4.0, 10.0] {
-        Judged::after(|sale| sale.amount = (3.0_f64 + 1.2 * z).exp())
-            .show(&format!("amount log z {z}"));
-    }
-    Judged::after(|sale| sale.amount = 1e12).show("amount 1e12");
-    Judged::after(|sale| sale.at = sale.at - sale.at % 86400.0 + 3600.0 * 3.0).show("at 3 h");
-    Judged::after(|sale| sale.at = 1_767_571_200.0 + 86_400.0 * 6.0 + 3600.0 * 13.0).show("Sunday");
-    let broken = Judged::after(|sale| sale.gross += 30.0);
-    broken.show("gross off");
-    eprintln!(
-        "gross {} net {}",
-        broken.blamed("gross", 2),
-        broken.blamed("net", 2)
+    // Where it is there, it counts.
+    let heavy = Judged::after(|sale| sale.weight = Some(0.02 * sale.net + 9.0));
+    assert!(heavy.median_p() < 0.02 && heavy.blamed("weight", 1) > 0.8);
+}
+
+#[test]
+fn the_first_absence_of_a_field_is_not_odd() {
+    let without = Judged::after(|sale| sale.till = None);
+    assert!(without.median_p() > 0.3, "{}", without.median_p());
+    assert!(without.flagged(0.01) < 0.05, "{}", without.flagged(0.01));
+}
+
+#[test]
+fn an_absurd_amount_is_flagged_and_a_large_one_is_not() {
+    let absurd = Judged::after(|sale| sale.amount = 1e12);
+    assert!(absurd.scored.iter().all(|scored| scored.score.is_finite()));
+    assert_eq!(absurd.flagged(0.001), 1.0);
+    assert_eq!(absurd.blamed("amount", 1), 1.0);
+    // Two deviations of the logarithm: one sale in 44 is larger.
+    let large = Judged::after(|sale| sale.amount = (3.0_f64 + 1.2 * 2.0).exp());
+    assert!(large.flagged(0.001) < 0.1, "{}", large.flagged(0.001));
+}
+
+#[test]
+fn one_absurd_amount_among_the_training_rows_spoils_nothing() {
+    let mut learnt = sales(1, ROWS);
+    learnt[777].amount = 1e12;
+    let model = train(&learnt);
+    let ordinary = Judged::by(&model, &sales(2, CHANGED));
+    assert!(
+        (0.3..0.7).contains(&ordinary.median_p()),
+        "{}",
+        ordinary.median_p()
     );
-    Judged::after(|sale| sale.weight = None).show("no weight");
-    Judged::after(|sale| sale.weight = sale.weight.or(Some(7.0))).show("with weight");
-    Judged::after(|sale| sale.till = None).show("no till");
-    Judged::after(|sale| sale.coupon = Some(5.0)).show("coupon");
-    Judged::after(|sale| sale.version = 8.0).show("version");
+    assert!(ordinary.flagged(0.05) < 0.15, "{}", ordinary.flagged(0.05));
+    let mut off = sales(2, CHANGED);
+    off.iter_mut().for_each(|sale| sale.till = Some(17.0));
+    let off = Judged::by(&model, &off);
+    assert!(off.flagged(0.01) > 0.8, "{}", off.flagged(0.01));
 }

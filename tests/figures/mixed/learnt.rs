@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::Context;
 use outlierd::config::{self, Config};
 use outlierd::detect::{Detector, Model, Policy, Scored};
-use outlierd::evaluate::baselines::{Baseline, Matrix, SquaredZ};
+use outlierd::evaluate::baselines::{self, Kind, Matrix};
 use outlierd::record::{Decoder, Vocabularies};
 use outlierd::training::{Collection, Source, learn};
 
@@ -67,7 +67,7 @@ impl Learnt {
     /// that the network sees.
     pub fn squared_z(&mut self, training: &[String], rows: &[String]) -> anyhow::Result<Vec<f32>> {
         let (fit, score) = (self.columns(training)?, self.columns(rows)?);
-        Ok(SquaredZ::fit(&fit).scores(&score))
+        Ok(baselines::fit(Kind::SquaredZ, &fit, 0)?.scores(&score))
     }
 
     fn columns(&mut self, rows: &[String]) -> anyhow::Result<Matrix> {
