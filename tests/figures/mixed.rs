@@ -23,5 +23,8 @@ pub fn run(arguments: &Arguments, data: &Path, quick: bool) -> anyhow::Result<()
         arguments.rows
     };
     connections::run(data, rows, arguments.seed)?;
-    words::run(if quick { 1 } else { 3 })
+    if quick {
+        return Ok(());
+    }
+    words::run(3)
 }
