@@ -90,11 +90,13 @@ fn check_model(config: &Config) -> std::io::Result<usize> {
         .and_then(|stored| Ok((daemon::policy(config, &stored.model)?, stored)));
     match fitted {
         Ok((policy, stored)) => {
+            let from = &stored.model.provenance;
+            let newest = from.to.as_ref().map(|to| format!(" up to {to}"));
             say!(
-                "model          ok: {}, trained {} on {} rows; threshold p {:.5}{}{}",
+                "model          ok: {}, trained on {} rows{}; threshold p {:.5}{}{}",
                 stored.version,
-                stored.model.provenance.created,
-                stored.model.provenance.rows,
+                from.rows,
+                newest.unwrap_or_default(),
                 policy.threshold.p,
                 match config.detect.budget {
                     Budget::Share(_) => "",

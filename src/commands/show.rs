@@ -20,12 +20,10 @@ pub(super) fn run(arguments: &cli::Show) -> anyhow::Result<()> {
         stored.bytes / 1024,
         manifest.format
     );
-    say!(
-        "trained      {} on {} rows of {}",
-        from.created,
-        from.rows,
-        from.source
-    );
+    say!("trained      on {} rows of {}", from.rows, from.source);
+    if from.usable > from.rows {
+        say!("             drawn evenly from {}", from.usable);
+    }
     if let (Some(first), Some(last)) = (&from.from, &from.to) {
         say!("             from {first} to {last}");
     }

@@ -15,6 +15,9 @@ use crate::kafka::Bounds;
 use crate::registry::{self, Stored};
 use crate::training::{Collection, learn};
 
+/// Fields with missing cells that the summary names at most.
+const GAPS_SHOWN: usize = 5;
+
 pub(super) fn run(arguments: &cli::Train) -> anyhow::Result<()> {
     let config = load(&arguments.config.path)?;
     start_logging(&config.log);
@@ -25,8 +28,7 @@ pub(super) fn run(arguments: &cli::Train) -> anyhow::Result<()> {
     };
     let collected = Collected::of(&collection);
     let bar = material::bar(0, "training");
-    let created = Timestamp::now().to_string();
-    let model = learn(collection, source, &config.train, created, &mut |at| {
+    let model = learn(collection, source, &config.train, &mut |at| {
         bar.set_length(at.steps as u64);
         bar.set_position(at.step as u64);
         bar.set_message(format!("training, loss {:.3}", at.loss));
@@ -42,10 +44,11 @@ pub(super) fn run(arguments: &cli::Train) -> anyhow::Result<()> {
 /// Counts of what was read, for the summary.
 struct Collected {
     rows: usize,
-    overwritten: usize,
+    usable: usize,
     filtered: usize,
     rejected: Vec<String>,
     first_error: Option<String>,
+    gaps: Vec<(String, f64)>,
 }
 
 impl Collected {
@@ -53,12 +56,16 @@ impl Collected {
         let rejected = collection.rejected().iter();
         Collected {
             rows: collection.rows(),
-            overwritten: collection.overwritten(),
+            usable: collection.usable(),
             filtered: collection.filtered(),
             rejected: rejected
                 .map(|(class, count)| format!("{count} {}", class.as_str()))
                 .collect(),
             first_error: collection.first_error().map(ToOwned::to_owned),
+            gaps: collection
+                .gaps()
+                .map(|(path, share)| (path.to_owned(), share))
+                .collect(),
         }
     }
 }
@@ -83,7 +90,7 @@ fn bounds(arguments: &cli::Train, config: &Config) -> anyhow::Result<Bounds> {
     Ok(Bounds {
         from_ms: Some(from.as_millisecond()),
         to_ms: to.map(Timestamp::as_millisecond),
-        newest: Some(config.train.max_rows),
+        newest: None,
     })
 }
 
@@ -125,10 +132,10 @@ fn print_summary(
         stored.bytes / 1024
     );
     say!("rows       {} in {:.1} s", read.rows, took.as_secs_f64());
-    if read.overwritten > 0 {
+    if read.usable > read.rows {
         say!(
-            "           {} older ones left out: train.max_rows = {}",
-            read.overwritten,
+            "           drawn evenly from {}: train.max_rows = {}",
+            read.usable,
             config.train.max_rows
         );
     }
@@ -147,12 +154,7 @@ fn print_summary(
         config.fields.len() - unused.len(),
         model.encoding.width()
     );
-    if !unused.is_empty() {
-        say!(
-            "           constant or absent, so not used: {}",
-            unused.join(", ")
-        );
-    }
+    print_fields(&unused, read)?;
     say!(
         "held out   {} rows: ELBO {:.3}, reconstruction error {:.3}, KL {:.3} a record",
         held_out.rows,
@@ -181,6 +183,53 @@ fn print_summary(
         Err(misfit) => say!("threshold  {misfit}"),
     }
     Ok(())
+}
+
+/// What was found missing, and what is not used and why.
+fn print_fields(unused: &[&str], read: &Collected) -> std::io::Result<()> {
+    let shown = |gaps: &[&(String, f64)]| {
+        let shown = gaps.iter().take(GAPS_SHOWN);
+        let shown: Vec<String> = shown
+            .map(|(path, share)| format!("{path} in {} of the rows", percent(*share)))
+            .collect();
+        let more = gaps.len().saturating_sub(GAPS_SHOWN);
+        let more = (more > 0).then(|| format!(" and {more} more"));
+        shown.join(", ") + &more.unwrap_or_default()
+    };
+    let (absent, gaps): (Vec<_>, Vec<_>) = read.gaps.iter().partition(|(_, share)| *share >= 1.0);
+    if !gaps.is_empty() {
+        say!("           missing: {}", shown(&gaps));
+    }
+    if !absent.is_empty() {
+        let absent: Vec<&str> = absent.iter().map(|(path, _)| path.as_str()).collect();
+        say!(
+            "           in no row, so not used: {}; check the paths",
+            absent.join(", ")
+        );
+    }
+    let unvaried = unused.iter().filter(|path| {
+        !read
+            .gaps
+            .iter()
+            .any(|(absent, share)| absent == *path && *share >= 1.0)
+    });
+    let unvaried: Vec<&str> = unvaried.copied().collect();
+    if !unvaried.is_empty() {
+        say!(
+            "           constant, or never the same word twice, so not used: {}",
+            unvaried.join(", ")
+        );
+    }
+    Ok(())
+}
+
+/// With one decimal, and never 0 % of what is there.
+fn percent(share: f64) -> String {
+    if share < 0.001 {
+        "less than 0.1 %".into()
+    } else {
+        format!("{:.1} %", share * 100.0)
+    }
 }
 
 fn describe(budget: Budget) -> String {

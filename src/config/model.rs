@@ -25,7 +25,7 @@ pub struct Train {
     pub data: TrainingData,
     /// How far back the training rows reach.
     pub since: Duration,
-    /// The newest rows that are kept.
+    /// Rows that are learnt from at most: an even sample, where there are more.
     pub max_rows: usize,
     /// Share of the rows, the newest ones, that is held out for calibration.
     pub calibration_share: f64,
@@ -67,7 +67,7 @@ impl Train {
     pub(super) fn read(mut section: Section<'_>) -> Option<Self> {
         let data = section.or("data", "unlabelled", one_of(&TRAINING_DATA));
         let since = section.or("since", "7d", duration(MINUTE..=TEN_YEARS));
-        let max_rows = section.or("max_rows", "1000000", whole(100..=100_000_000));
+        let max_rows = section.or("max_rows", "200000", whole(100..=100_000_000));
         let shares = number(|share| (0.05..=0.5).contains(&share), "from 0.05 to 0.5");
         let calibration_share = section.or("calibration_share", "0.2", shares);
         let hidden = section.or("hidden", "64", whole(4..=1024));

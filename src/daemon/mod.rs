@@ -231,8 +231,9 @@ fn announce_model(stored: &Stored, budget: Budget, policy: &Policy, metrics: &Me
     metrics
         .model_info
         .set(&stored.version, &model.schema_fingerprint());
-    if let Ok(created) = model.provenance.created.parse::<jiff::Timestamp>() {
-        metrics.model_trained.set(created.as_second());
+    let newest = model.provenance.to.as_deref();
+    if let Some(Ok(newest)) = newest.map(str::parse::<jiff::Timestamp>) {
+        metrics.model_trained.set(newest.as_second());
     }
     metrics.budget.set(policy.threshold.budget);
     for &bound in Bound::ALL {
@@ -240,7 +241,7 @@ fn announce_model(stored: &Stored, budget: Budget, policy: &Policy, metrics: &Me
     }
     tracing::info!(
         version = stored.version,
-        trained = model.provenance.created,
+        trained_to = newest.unwrap_or("unknown"),
         rows = model.provenance.rows,
         "model loaded"
     );

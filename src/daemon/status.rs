@@ -26,8 +26,9 @@ pub(super) fn page(
     let model = json!({
         "version": stored.version,
         "schema": stored.model.schema_fingerprint(),
-        "created": provenance.created,
         "source": provenance.source,
+        "from": provenance.from,
+        "to": provenance.to,
         "rows": provenance.rows,
         "calibration_rows": stored.model.calibration.rows(),
         "members": stored.model.members.len(),

@@ -13,7 +13,7 @@ use crate::daemon::{self, Signals};
 use crate::detect::Model;
 use crate::kafka::{Bounds, Connection, Reader};
 use crate::registry::Stored;
-use crate::training::{Collection, Source as Origin, learn as train};
+use crate::training::{Collection, Place, Source as Origin, learn as train};
 
 /// How long records are collected before they are learnt.
 const COLLECT: Duration = Duration::from_secs(25);
@@ -80,10 +80,16 @@ fn read_and_train(config: &Config, stop: &Signals) -> Result<(Model, u64), DemoE
         &config.input.topic,
         Bounds::default(),
     )?;
-    let mut collection = Collection::new(&config.fields, &config.input, config.train.max_rows)?;
+    let train_on = &config.train;
+    let mut collection =
+        Collection::new(&config.fields, &config.input, train_on.max_rows)?.seeded(train_on.seed);
     reader.read(|record| {
         if let Some(payload) = record.payload {
-            collection.add(payload, record.time_ms);
+            let place = Place {
+                partition: record.partition,
+                offset: record.offset,
+            };
+            collection.add_from(place, payload, record.time_ms);
         }
     })?;
     let spans = reader.spans().iter();
@@ -94,8 +100,7 @@ fn read_and_train(config: &Config, stop: &Signals) -> Result<(Model, u64), DemoE
             .collect(),
     };
     let bar = bar(0);
-    let created = jiff::Timestamp::now().to_string();
-    let model = train(collection, origin, &config.train, created, &mut |at| {
+    let model = train(collection, origin, &config.train, &mut |at| {
         bar.set_length(at.steps as u64);
         bar.set_position(at.step as u64);
         bar.set_message(format!("training: loss {:.2}", at.loss));

@@ -77,23 +77,25 @@ pub struct HeldOut {
     pub reconstruction_error: f64,
 }
 
-/// Where a model comes from.
+/// Where a model comes from. No wall clock, host or path is in it: the same data, settings and seed
+/// give the same file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Provenance {
-    /// RFC 3339.
-    pub created: String,
-    /// `topic NAME` or `file NAME`.
+    /// `topic NAME`, or `file` with the hash of its rows.
     pub source: String,
     /// Of a topic: partition, first offset, next offset.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub offsets: Vec<(i32, i64, i64)>,
+    /// Rows that were learnt from, those that calibrate included.
     pub rows: usize,
+    /// Rows of the source that could be used; `rows` of them are an even sample.
+    pub usable: usize,
     /// Rows that could not be used, as dead letters would be.
     pub rejected: usize,
-    /// Earliest and latest time of the rows, RFC 3339, where they have one.
+    /// Earliest and latest time of the usable rows, RFC 3339, where they have one.
     pub from: Option<String>,
     pub to: Option<String>,
-    /// Records a day over the whole source, where the rows have a time.
+    /// Usable records a day over the whole source, where the rows have a time.
     pub records_per_day: Option<f64>,
     pub data: TrainingData,
     pub seed: u64,

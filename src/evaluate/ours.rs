@@ -80,9 +80,8 @@ fn train(trial: &Trial, seed: u64) -> Result<Model, EvaluationError> {
         seed,
         ..trial.train.clone()
     };
-    let created = jiff::Timestamp::now().to_string();
     let go_on = &mut |_| ControlFlow::Continue(());
-    Ok(learn(collection, source, &settings, created, go_on)?)
+    Ok(learn(collection, source, &settings, go_on)?)
 }
 
 fn threshold(

@@ -44,8 +44,9 @@ impl Plain {
     pub fn new(trial: &Trial) -> Result<Plain, EvaluationError> {
         let rows = trial.trained();
         let collection = collect(&trial.fields, &trial.input, trial.train.max_rows, rows)?;
-        let (specs, table, times) = collection.into_rows();
-        let (encoding, table) = Encoding::fit(&specs, table)
+        let material = collection.into_material();
+        let rate = material.records_per_day();
+        let (encoding, table) = Encoding::fit(&material.fields, material.table)
             .map_err(|error| EvaluationError::Training(error.into()))?;
         let cells = decode(&encoding, &trial.fields, &trial.input, trial.tested())?;
         let began = Instant::now();
@@ -59,7 +60,7 @@ impl Plain {
                 latent: trial.train.latent,
             },
             fold: Fold::stretches(table.rows(), trial.train.calibration_share),
-            rate: records_per_day(&times),
+            rate,
             test,
             encoding_s,
         })
@@ -170,12 +171,6 @@ fn fit(
         score_s: (began.elapsed().saturating_sub(trained)).as_secs_f64(),
         rows: fitted,
     })
-}
-
-fn records_per_day(times: &[f64]) -> Option<f64> {
-    let (first, last) = times.first().zip(times.last())?;
-    let days = (last - first) / 86_400.0;
-    (days > 0.0).then(|| times.len() as f64 / days)
 }
 
 #[cfg(test)]

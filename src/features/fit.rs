@@ -19,6 +19,11 @@ const MOST_DECIMALS: u8 = 6;
 /// a few units of 1e-16 behind, as in 282.90000000000003.
 const ROUNDING: f64 = 1e-13;
 
+/// A word that came less often than this in training is no better known than one that never came: it
+/// shares their class. So the class is learnt to be as likely as words that come once are, which is
+/// the estimate of Good (1953) and Turing for words that never came.
+const LEAST_COUNT: usize = 2;
+
 /// A field to encode, and the words seen in it.
 #[derive(Debug, Clone)]
 pub struct FieldSpec {
@@ -36,10 +41,13 @@ pub enum FitError {
     #[error("there are no training rows")]
     NoRows,
     #[error(
-        "every field is constant or missing in the training rows ({fields}): there is nothing to \
-         learn; name other fields or a longer time range"
+        "no field varies in the training rows: {still}: there is nothing to learn; name other fields \
+         or a longer time range"
     )]
-    NothingVaries { fields: String },
+    NothingVaries {
+        /// Which fields are how.
+        still: String,
+    },
 }
 
 impl Encoding {
@@ -49,19 +57,50 @@ impl Encoding {
         if rows.rows() == 0 {
             return Err(FitError::NoRows);
         }
+        if let Some(still) = still_fields(fields, &rows) {
+            return Err(FitError::NothingVaries { still });
+        }
         let fields: Vec<_> = fields
             .iter()
             .enumerate()
             .map(|(index, spec)| fit_field(spec, index, &mut rows))
             .collect();
         if fields.iter().all(|field| field.parts.is_empty()) {
-            let fields = fields.iter().map(|field| field.path.as_str());
-            return Err(FitError::NothingVaries {
-                fields: fields.collect::<Vec<_>>().join(", "),
-            });
+            let paths: Vec<_> = fields.iter().map(|field| field.path.as_str()).collect();
+            let still = format!(
+                "{} have no scale and no word that repeats",
+                paths.join(", ")
+            );
+            return Err(FitError::NothingVaries { still });
         }
         Ok((Encoding { fields }, rows))
     }
+}
+
+/// What to say of fields that are all constant or absent; `None` if one varies.
+fn still_fields(fields: &[FieldSpec], rows: &Table) -> Option<String> {
+    let (mut constant, mut absent) = (Vec::new(), Vec::new());
+    for (index, spec) in fields.iter().enumerate() {
+        let values = rows.present(index);
+        let (low, high, count) = values
+            .fold((f64::MAX, f64::MIN, 0), |(low, high, count), value| {
+                (value.min(low), value.max(high), count + 1)
+            });
+        match count {
+            0 => absent.push(spec.path.as_str()),
+            _ if low < high || spec.least_deviation > 0.0 => return None,
+            _ => constant.push(spec.path.as_str()),
+        }
+    }
+    let say = |paths: &[&str], one: &str, many: &str| match paths {
+        [] => None,
+        [path] => Some(format!("{path} {one}")),
+        _ => Some(format!("{} {many}", paths.join(", "))),
+    };
+    let constant = say(&constant, "is constant", "are constant");
+    let absent = say(&absent, "is in no row", "are in no row");
+    let still: Vec<String> = constant.into_iter().chain(absent).collect();
+    Some(still.join("; "))
 }
 
 fn fit_field(spec: &FieldSpec, index: usize, rows: &mut Table) -> EncodedField {
@@ -145,8 +184,10 @@ fn keep_frequent_words(words: &[String], field: usize, rows: &mut Table) -> Vec<
             *count += 1;
         }
     }
-    let mut order: Vec<usize> = (1..=words.len()).filter(|&word| counts[word] > 0).collect();
-    order.sort_by_key(|&word| (std::cmp::Reverse(counts[word]), word));
+    let repeats = |word: &usize| counts[*word] >= LEAST_COUNT;
+    let mut order: Vec<usize> = (1..=words.len()).filter(repeats).collect();
+    // By their letters where counts are equal: partitions are read in no fixed order.
+    order.sort_by_key(|&word| (std::cmp::Reverse(counts[word]), &words[word - 1]));
     order.truncate(MAX_WORDS);
     let mut renumbered = vec![0.0; words.len() + 1];
     for (new, &old) in order.iter().enumerate() {
@@ -225,9 +266,34 @@ mod tests {
 
     #[test]
     fn words_are_renumbered_by_frequency() {
-        let words = spec(Kind::Categorical, &["rare", "often", "never"]);
-        let (encoding, rows) = Encoding::fit(&[words], column(&[1.0, 2.0, 2.0])).unwrap();
-        assert_eq!(encoding.fields[0].vocabulary, ["often", "rare"]);
-        assert_eq!(rows.present(0).collect::<Vec<_>>(), [2.0, 1.0, 1.0]);
+        let words = spec(Kind::Categorical, &["rare", "often", "never", "as rare"]);
+        let cells = [1.0, 2.0, 4.0, 4.0, 2.0, 1.0, 2.0];
+        let (encoding, rows) = Encoding::fit(&[words], column(&cells)).unwrap();
+        assert_eq!(encoding.fields[0].vocabulary, ["often", "as rare", "rare"]);
+        let renumbered: Vec<f64> = rows.present(0).collect();
+        assert_eq!(renumbered, [3.0, 1.0, 2.0, 2.0, 1.0, 3.0, 1.0]);
+    }
+
+    #[test]
+    fn a_word_that_came_once_is_one_of_the_unknown() {
+        let words = spec(Kind::Categorical, &["often", "once"]);
+        let (encoding, rows) = Encoding::fit(&[words], column(&[1.0, 1.0, 2.0])).unwrap();
+        assert_eq!(encoding.fields[0].vocabulary, ["often"]);
+        assert_eq!(rows.present(0).collect::<Vec<_>>(), [1.0, 1.0, 0.0]);
+    }
+
+    #[test]
+    fn fields_that_do_not_vary_are_named_with_what_they_are() {
+        let fields = ["a", "b", "c"].map(|path| FieldSpec {
+            path: path.into(),
+            ..spec(Kind::Numeric, &[])
+        });
+        let mut rows = Table::new(3);
+        (0..9).for_each(|_| rows.push(&[1.0, f64::NAN, 2.0]));
+        let refused = Encoding::fit(&fields, rows).err().unwrap().to_string();
+        assert!(
+            refused.contains("a, c are constant; b is in no row"),
+            "{refused}"
+        );
     }
 }

@@ -131,7 +131,8 @@ fn key(name: &str) -> Vec<u8> {
 
 fn write_cell(cell: &[u8], out: &mut Vec<u8>) -> io::Result<()> {
     let trimmed = cell.trim_ascii();
-    if trimmed.is_empty() {
+    // JSON has no NaN, and what writes it into a CSV file means that there is no number.
+    if trimmed.is_empty() || trimmed.eq_ignore_ascii_case(b"nan") {
         out.extend_from_slice(b"null");
     } else if trimmed == b"true" || trimmed == b"false" || is_number(trimmed) {
         out.extend_from_slice(trimmed);

@@ -56,7 +56,7 @@ impl Rows {
     ///
     /// NDJSON rows come as they stand, unchecked; blank lines are passed over. A CSV row becomes a
     /// flat object with the header's names: JSON numbers as numbers, `true` and `false` as
-    /// booleans, empty cells as null, all else as strings.
+    /// booleans, empty cells and NaN as null, all else as strings.
     ///
     /// # Errors
     /// A line that cannot be read.

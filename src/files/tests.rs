@@ -24,7 +24,8 @@ fn zipped(text: &str) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-const CSV: &str = "t,v,\"a \"\"b\"\"\",on\n2024-01-02,1.5,\"x\ny\",true\n,1e3,007,\n";
+const CSV: &str =
+    "t,v,\"a \"\"b\"\"\",on\n2024-01-02,1.5,\"x\ny\",true\n,1e3,007,\nnan,NaN,nano,x\n";
 
 #[test]
 fn csv_cells_become_json_values() {
@@ -33,6 +34,7 @@ fn csv_cells_become_json_values() {
         [
             r#"{"t":"2024-01-02","v":1.5,"a \"b\"":"x\ny","on":true}"#,
             r#"{"t":null,"v":1e3,"a \"b\"":"007","on":null}"#,
+            r#"{"t":null,"v":null,"a \"b\"":"nano","on":"x"}"#,
         ]
     );
 }
@@ -70,7 +72,7 @@ fn gzipped_files_are_unpacked() {
     for name in ["a.ndjson.gz", "a.jsonl", "a"] {
         assert_eq!(rows_of(name, &members).unwrap().len(), 2);
     }
-    assert_eq!(rows_of("a.csv.gz", &zipped(CSV)).unwrap().len(), 2);
+    assert_eq!(rows_of("a.csv.gz", &zipped(CSV)).unwrap().len(), 3);
 }
 
 #[test]

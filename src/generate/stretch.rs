@@ -3,6 +3,8 @@
 use crate::detect::Provenance;
 use crate::record::parse_time;
 
+const WEEK: f64 = 7.0 * 86_400.0;
+
 /// The time that the training rows cover, epoch seconds.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Stretch {
@@ -12,7 +14,7 @@ pub(super) struct Stretch {
 }
 
 impl Stretch {
-    /// The rows' own time. Rows without one were there when the model was made.
+    /// The rows' own time. Nothing is known of rows without one: theirs is the first week of 1970.
     pub fn of(provenance: &Provenance) -> Stretch {
         let time = |text: &Option<String>| parse_time(text.as_deref()?);
         match (time(&provenance.from), time(&provenance.to)) {
@@ -22,7 +24,7 @@ impl Stretch {
             },
             _ => Stretch {
                 from: None,
-                to: parse_time(&provenance.created).unwrap_or(0.0),
+                to: WEEK,
             },
         }
     }

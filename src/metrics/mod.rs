@@ -100,7 +100,7 @@ declare::metrics! {
 
         /// 1, with the model in use in the labels. Absent while there is none.
         model_info: ModelInfo = "outlierd_model_info" in "1",
-        /// When the model in use was trained, since the Unix epoch. 0 while there is none.
+        /// Time of the newest record that the model in use was trained on, since the Unix epoch. 0 while there is none, and if its records had no time.
         model_trained: IntGauge = "outlierd_model_trained_timestamp_seconds" in "seconds",
         /// Cells that the model did not see: absent, null, or of a wrong type under the mask policy.
         missing_cells: ByField = "outlierd_missing_cells_total" in "cells",

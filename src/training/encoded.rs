@@ -4,6 +4,9 @@ use super::TrainingError;
 use crate::features::{Encoding, Table};
 use crate::vae::{Rows, RowsError, Scorer, Scores, Shape};
 
+/// Rows that are scored at once: what is said of each column is not kept beyond that.
+const BLOCK: usize = 4096;
+
 /// Encoded rows: values and presence, row-major.
 pub(super) struct Encoded {
     values: Vec<f32>,
@@ -14,13 +17,14 @@ pub(super) struct Encoded {
 }
 
 impl Encoded {
-    pub(super) fn new(encoding: &Encoding, table: &Table) -> Encoded {
-        let (width, heads, count) = (encoding.width(), encoding.heads().len(), table.rows());
+    /// Encodes the rows at `at`, in that order.
+    pub(super) fn of(encoding: &Encoding, table: &Table, at: &[usize]) -> Encoded {
+        let (width, heads, count) = (encoding.width(), encoding.heads().len(), at.len());
         let mut values = vec![0.0; count * width];
         let mut present = vec![0.0; count * heads];
-        for (row, cells) in table.iter().enumerate() {
+        for (row, &cells) in at.iter().enumerate() {
             encoding.encode(
-                cells,
+                table.row(cells),
                 &mut values[row * width..][..width],
                 &mut present[row * heads..][..heads],
             );
@@ -38,18 +42,37 @@ impl Encoded {
         Rows::new(shape, &self.values, &self.present)
     }
 
-    /// What `scorer`, of this shape, says of every row.
+    /// What `scorer`, of this shape, says of every row and of its heads; not what it expects in each
+    /// column, which would take more memory than the rows themselves.
     pub(super) fn scores(&self, shape: &Shape, scorer: &Scorer) -> Result<Scores, TrainingError> {
-        let mut scores = Scores::default();
-        scorer.score(self.rows(shape)?, &mut scores)?;
-        Ok(scores)
+        let (mut all, mut block) = (Scores::default(), Scores::default());
+        let values = self.values.chunks(BLOCK * self.width);
+        let present = self.present.chunks(BLOCK * self.heads);
+        for (values, present) in values.zip(present) {
+            scorer.score(Rows::new(shape, values, present)?, &mut block)?;
+            for (all, block) in [
+                (&mut all.nll, &block.nll),
+                (&mut all.kl, &block.kl),
+                (&mut all.squared_error, &block.squared_error),
+                (&mut all.code_nll, &block.code_nll),
+                (&mut all.head_nll, &block.head_nll),
+                (&mut all.code, &block.code),
+                (&mut all.code_variance, &block.code_variance),
+            ] {
+                if all.is_empty() {
+                    all.reserve_exact(block.len() * self.count.div_ceil(BLOCK));
+                }
+                all.extend_from_slice(block);
+            }
+        }
+        Ok(all)
     }
 
     pub(super) fn select(&self, at: &[usize]) -> Encoded {
         let mut selected = Encoded {
-            values: Vec::new(),
-            present: Vec::new(),
-            count: 0,
+            values: Vec::with_capacity(at.len() * self.width),
+            present: Vec::with_capacity(at.len() * self.heads),
+            count: at.len(),
             ..*self
         };
         for &row in at {
@@ -59,7 +82,6 @@ impl Encoded {
             selected
                 .present
                 .extend_from_slice(&self.present[row * self.heads..][..self.heads]);
-            selected.count += 1;
         }
         selected
     }

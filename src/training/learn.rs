@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use super::collection::{Collection, Source};
+use super::collection::{Collection, Material, Source};
 use super::encoded::Encoded;
 use super::fold::{Plan, plan};
 use super::quantiles::{quantile, sorted};
@@ -29,12 +29,21 @@ const MOST_SCORES: usize = 50_000;
 #[derive(Debug, thiserror::Error)]
 pub enum TrainingError {
     #[error(
-        "{rows} usable rows are too few to learn from, {LEAST_ROWS} are the least ({rejected} \
-         records were unusable{first}): give a longer time range or check the fields"
+        "there is no record to learn from: give a file with records, or a time range in which the \
+         topic has some"
+    )]
+    NoRecords,
+    #[error(
+        "{rows} usable rows are too few to learn from, {LEAST_ROWS} are the least; of {records} \
+         records, {rejected} were unusable{first} and {filtered} did not match input.where: give more \
+         records or a longer time range, or mend the fields"
     )]
     TooFewRows {
         rows: usize,
+        records: usize,
         rejected: usize,
+        filtered: usize,
+        /// What was wrong with the first unusable one.
         first: String,
     },
     #[error(transparent)]
@@ -57,8 +66,7 @@ pub struct Progress {
     pub loss: f32,
 }
 
-/// Learns a model from what was collected. `created`: now, RFC 3339. `progress` may end the
-/// training.
+/// Learns a model from what was collected. `progress` may end the training.
 ///
 /// # Errors
 /// When the rows are too few or do not vary, or the training diverges or is ended.
@@ -66,51 +74,68 @@ pub fn learn(
     collection: Collection,
     source: Source,
     settings: &Train,
-    created: String,
     progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
 ) -> Result<Model, TrainingError> {
+    check(&collection)?;
     let rejected = collection.rejected().values().sum();
-    let first = collection
-        .first_error()
-        .map(|error| format!(", the first: {error}"));
-    let (specs, table, times) = collection.into_rows();
-    if table.rows() < LEAST_ROWS {
-        return Err(TrainingError::TooFewRows {
-            rows: table.rows(),
-            rejected,
-            first: first.unwrap_or_default(),
-        });
-    }
-    let plan = plan(table.rows(), settings.calibration_share);
-    let (encoding, table) = Encoding::fit(&specs, table)?;
+    let material = collection.into_material();
+    let rows = material.table.rows();
+    let provenance = provenance(source, settings, &material, rejected);
+    let plan = plan(rows, settings.calibration_share);
+    let (encoding, table) = Encoding::fit(&material.fields, material.table)?;
+    let golden = golden_cells(&table);
     let shape = Shape {
         heads: encoding.heads(),
         hidden: settings.hidden,
         latent: settings.latent,
     };
-    let rows = Encoded::new(&encoding, &table);
-    let mut trainer = Trainer::new(&shape, settings, rows.count, &plan, progress);
+    let mut trainer = Trainer::new(&shape, settings, rows, &plan, progress);
     let (members, terms) = match &plan {
         Plan::HoldOut(fold) => {
-            let members = trainer.ensemble(&rows.select(&fold.fit))?;
-            let terms = Terms::of(&shape, &members, &rows.select(&fold.calibrate))?;
+            let fit = Encoded::of(&encoding, &table, &fold.fit);
+            let calibrate = Encoded::of(&encoding, &table, &fold.calibrate);
+            // The cells are twice as large as what they are encoded to, and have served.
+            drop(table);
+            let members = trainer.ensemble(&fit)?;
+            let terms = Terms::of(&shape, &members, &calibrate)?;
             (members, terms)
         }
         Plan::CrossFit(folds) => {
             let mut terms = Terms::default();
             for fold in folds {
-                let members = trainer.ensemble(&rows.select(&fold.fit))?;
-                let block = rows.select(&fold.calibrate);
+                let members = trainer.ensemble(&Encoded::of(&encoding, &table, &fold.fit))?;
+                let block = Encoded::of(&encoding, &table, &fold.calibrate);
                 terms.append(Terms::of(&shape, &members, &block)?);
             }
-            (trainer.ensemble(&rows)?, terms)
+            let all: Vec<usize> = (0..rows).collect();
+            let members = trainer.ensemble(&Encoded::of(&encoding, &table, &all))?;
+            (members, terms)
         }
     };
-    let provenance = provenance(source, settings, created, &times, rejected);
     let cross_fitted = matches!(plan, Plan::CrossFit(_));
     let mut model = assemble(encoding, shape, members, &terms, cross_fitted, provenance);
-    model.golden = golden_rows(&model, &table)?;
+    model.golden = golden_rows(&model, &golden)?;
     Ok(model)
+}
+
+fn check(collection: &Collection) -> Result<(), TrainingError> {
+    let rows = collection.rows();
+    if collection.offered() == 0 {
+        return Err(TrainingError::NoRecords);
+    }
+    if rows < LEAST_ROWS {
+        let first = collection.first_error();
+        return Err(TrainingError::TooFewRows {
+            rows,
+            records: collection.offered(),
+            rejected: collection.rejected().values().sum(),
+            filtered: collection.filtered(),
+            first: first
+                .map(|error| format!(" (the first: {error})"))
+                .unwrap_or_default(),
+        });
+    }
+    Ok(())
 }
 
 fn assemble(
@@ -163,12 +188,16 @@ fn standard(values: &[f32]) -> Standard {
     }
 }
 
-fn golden_rows(model: &Model, table: &Table) -> Result<Vec<Golden>, TrainingError> {
+/// Rows from all over the time.
+fn golden_cells(table: &Table) -> Table {
     let every = (table.rows() / GOLDEN_ROWS).max(1);
-    let chosen = table.select((0..table.rows()).step_by(every).take(GOLDEN_ROWS));
-    let policy = Arc::new(Policy::open(table.fields()));
+    table.select((0..table.rows()).step_by(every).take(GOLDEN_ROWS))
+}
+
+fn golden_rows(model: &Model, cells: &Table) -> Result<Vec<Golden>, TrainingError> {
+    let policy = Arc::new(Policy::open(cells.fields()));
     let mut detector = Detector::new(Arc::new(model.clone()), policy)?;
-    chosen
+    cells
         .iter()
         .map(|cells| Ok(Golden::new(cells, detector.score(cells)?[0].score)))
         .collect()
@@ -177,29 +206,24 @@ fn golden_rows(model: &Model, table: &Table) -> Result<Vec<Golden>, TrainingErro
 fn provenance(
     source: Source,
     settings: &Train,
-    created: String,
-    times: &[f64],
+    material: &Material,
     rejected: usize,
 ) -> Provenance {
-    let known = !times.iter().any(|time| time.is_nan());
-    let ends = times.first().zip(times.last()).filter(|_| known);
-    let rfc3339 = |&seconds: &f64| {
+    let span = material.span;
+    let rfc3339 = |seconds: f64| {
         jiff::Timestamp::from_millisecond((seconds * 1000.0) as i64)
             .map(|time| time.to_string())
             .ok()
     };
     Provenance {
-        created,
         source: source.name,
         offsets: source.offsets,
-        rows: times.len(),
+        rows: material.table.rows(),
+        usable: material.usable,
         rejected,
-        from: ends.and_then(|(first, _)| rfc3339(first)),
-        to: ends.and_then(|(_, last)| rfc3339(last)),
-        records_per_day: ends
-            .map(|(first, last)| (last - first) / 86_400.0)
-            .filter(|days| *days > 0.0)
-            .map(|days| times.len() as f64 / days),
+        from: span.and_then(|(first, _)| rfc3339(first)),
+        to: span.and_then(|(_, last)| rfc3339(last)),
+        records_per_day: material.records_per_day(),
         data: settings.data,
         seed: settings.seed,
         parent: None,

@@ -2,16 +2,19 @@
 //!
 //! [`Collection`] takes records in, from a topic or a file; [`learn`] turns it into a
 //! [`crate::detect::Model`]. No row that calibrates a score was seen by the network that gave it:
-//! many rows are split in time (the newest calibrate), few rows are cross-fitted in blocks of time.
+//! of many rows, stretches over the whole time are held out; few rows are cross-fitted in blocks of
+//! time. The same rows, settings and seed give the same model, whatever the number of threads.
 
 mod collection;
 mod encoded;
 mod fold;
 mod learn;
 mod quantiles;
+mod reservoir;
 mod terms;
 mod trainer;
 
-pub use collection::{Collection, Source};
+pub use collection::{Collection, Material, Source};
 pub use fold::Fold;
 pub use learn::{LEAST_ROWS, Progress, TrainingError, learn};
+pub use reservoir::Place;

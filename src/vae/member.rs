@@ -3,7 +3,7 @@
 use rand::Rng;
 use rand_distr::{Distribution, StandardNormal};
 
-use super::shape::{Parameter, Shape, ShapeError};
+use super::shape::{Head, Parameter, Shape, ShapeError};
 
 /// The weights of one network of an ensemble.
 #[derive(Debug, Clone, PartialEq)]
@@ -91,7 +91,9 @@ impl Member {
     /// Untrained weights. Hidden layers after He et al. (2015); the heads and the linear paths start
     /// a tenth as large, so that the first outputs are near the mean. The columns of the missing
     /// marks start at zero and stay there for a field that is never missing in training: its first
-    /// absence is then harmless.
+    /// absence is then harmless. So do the columns of each first class, which is that of the words
+    /// without a class of their own: if training has none, weights that nothing has taught would
+    /// speak when the first one comes.
     pub(super) fn untrained(shape: &Shape, floor: f32, random: &mut impl Rng) -> Member {
         let weights = shape.parameters().into_iter().map(|parameter| {
             let mut values = vec![0.0; parameter.dims.iter().product()];
@@ -111,6 +113,13 @@ impl Member {
                     let normal: f32 = StandardNormal.sample(random);
                     *value = scale * normal;
                 }
+                if INPUTS.contains(&parameter.name) {
+                    for (column, head) in shape.columns() {
+                        if matches!(head, Head::Categorical { .. }) {
+                            values[column * outputs..][..outputs].fill(0.0);
+                        }
+                    }
+                }
             }
             Weight { parameter, values }
         });
@@ -129,6 +138,8 @@ impl Member {
 }
 
 const FIRST: &str = "encoder.first.weight";
+/// The weights that the columns of a row meet.
+const INPUTS: [&str; 2] = [FIRST, "encoder.skip"];
 const HIDDEN: [&str; 4] = [
     FIRST,
     "encoder.second.weight",
@@ -189,7 +200,6 @@ mod tests {
     use rand_chacha::ChaCha8Rng;
 
     use super::*;
-    use crate::vae::Head;
 
     type Tensors = HashMap<&'static str, (Vec<usize>, Vec<f32>)>;
 

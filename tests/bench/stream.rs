@@ -118,13 +118,8 @@ pub fn train(folder: &Path) -> anyhow::Result<Stored> {
     for record in records(1, ROWS) {
         collection.add(record.payload.as_bytes(), -1);
     }
-    let created = jiff::Timestamp::UNIX_EPOCH.to_string();
-    let model = learn(
-        collection,
-        Source::default(),
-        &config.train,
-        created,
-        &mut |_| ControlFlow::Continue(()),
-    )?;
+    let model = learn(collection, Source::default(), &config.train, &mut |_| {
+        ControlFlow::Continue(())
+    })?;
     Ok(registry::save(&model, &config.model.path)?)
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use outlierd::config;
 use outlierd::kafka::{Bounds, Connection, Reader};
-use outlierd::training::{Collection, Source, learn};
+use outlierd::training::{Collection, Place, Source, learn};
 use outlierd::{kafka, registry};
 use serde_json::Value;
 
@@ -76,7 +76,7 @@ fn from_a_file_to_a_running_line() {
     assert!(said.contains("rows       1200"), "{said}");
     let shown = succeed(&["show", text(&trained)]).stdout;
     assert!(
-        shown.contains("1200 rows of file rows.ndjson") && shown.contains("boost"),
+        shown.contains("1200 rows of file sha256:") && shown.contains("boost"),
         "{shown}"
     );
     let shown: Value =
@@ -152,7 +152,13 @@ fn train_on_the_topic(setup: &Setup) {
     let reader = Reader::open(&Connection::new(&config.kafka), INPUT, newest).unwrap();
     let mut collection = Collection::new(&config.fields, &config.input, 1000).unwrap();
     reader
-        .read(|record: kafka::Read<'_>| collection.add(record.payload.unwrap(), record.time_ms))
+        .read(|record: kafka::Read<'_>| {
+            let place = Place {
+                partition: record.partition,
+                offset: record.offset,
+            };
+            collection.add_from(place, record.payload.unwrap(), record.time_ms);
+        })
         .unwrap();
     let spans = reader
         .spans()
@@ -162,9 +168,8 @@ fn train_on_the_topic(setup: &Setup) {
         name: format!("topic {INPUT}"),
         offsets: spans.collect(),
     };
-    let created = "2026-01-01T00:00:00Z".to_owned();
     let go_on = &mut |_| std::ops::ControlFlow::Continue(());
-    let model = learn(collection, source, &config.train, created, go_on).unwrap();
+    let model = learn(collection, source, &config.train, go_on).unwrap();
     registry::save(&model, &config.model.path).unwrap();
 }
 

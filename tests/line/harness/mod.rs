@@ -10,6 +10,6 @@ pub mod wait;
 
 pub use broker::Broker;
 pub use client::{Client, Message, Record};
-pub use process::{Ended, Outlierd, outlierd};
+pub use process::{Ended, Outlierd, outlierd, outlierd_with};
 pub use setup::Setup;
 pub use wait::until;

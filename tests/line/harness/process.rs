@@ -25,6 +25,13 @@ pub fn outlierd(arguments: &[&str]) -> Ended {
     ended(command(arguments))
 }
 
+/// The same, with variables of the environment.
+pub fn outlierd_with(environment: &[(&str, &str)], arguments: &[&str]) -> Ended {
+    let mut command = command(arguments);
+    command.envs(environment.iter().copied());
+    ended(command)
+}
+
 fn command(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_outlierd"));
     command.args(arguments).stdin(Stdio::null());
