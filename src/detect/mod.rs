@@ -12,6 +12,7 @@ mod explanation;
 mod model;
 mod pareto;
 mod policy;
+mod suspects;
 
 pub use calibration::{Calibration, Claim, Tail};
 pub use detector::{Detector, Scored, Verdict};
@@ -21,3 +22,4 @@ pub(crate) use model::hex;
 pub use model::{Fitted, Golden, HeldOut, Model, Provenance, Standard, mean_score};
 pub use pareto::Pareto;
 pub use policy::{FieldPolicy, Policy, Threshold};
+pub use suspects::Suspects;

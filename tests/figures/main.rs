@@ -5,8 +5,8 @@
 
 mod data;
 mod explanations;
-mod mnist;
 mod mixed;
+mod mnist;
 mod tabular;
 mod thresholds;
 mod transactions;
