@@ -17,8 +17,10 @@ const TAIL_QUANTILE: f64 = 0.9;
 const EXTRAPOLATION: f64 = 100.0;
 
 /// How many times the budget is flagged at most if all doubtful rows were normal. A threshold has to
-/// keep its word within a factor of 2, and chance needs room in it.
-const DOUBT: f64 = 1.5;
+/// keep its word within a factor of 2, and chance needs room in it. On 12 tabular sets, re-split at
+/// random, too low and too high a rate are balanced here: 1.5 loses more at the low end (outliers of
+/// satimage-2), 2 more at the high end (normal rows of optdigits).
+const DOUBT: f64 = 1.75;
 
 /// The scores of rows that the network was not fitted on.
 #[derive(Debug, Clone, PartialEq)]
@@ -163,8 +165,8 @@ impl Calibration {
     ///
     /// By the tail where it reaches, else (1 + rows at least as odd) / (rows + 1), which is valid for
     /// any exchangeable rows (Vovk, Gammerman, Shafer 2005). That is so among the rows that are not
-    /// suspect. The doubtful ones may be normal after all: so it is never less than two thirds of
-    /// the same with them.
+    /// suspect. The doubtful ones may be normal after all: so it is never less than 1 / 1.75 of the
+    /// same with them.
     pub fn p_value(&self, score: f32) -> f64 {
         let ordinary = match self.tail {
             Some(tail) if score > tail.from => {
@@ -313,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn doubtful_rows_that_were_normal_raise_the_rate_by_half_at_most() {
+    fn doubtful_rows_that_were_normal_do_not_double_the_rate() {
         // A tail so heavy that the fence cuts one row in fifty.
         let heavy = |rank: u32| ((f64::from(rank) + 0.5) / 3000.0).powf(-0.9) as f32;
         let scores: Vec<f32> = (0..3000).map(heavy).collect();
@@ -356,7 +358,7 @@ mod tests {
         }
 
         #[test]
-        fn where_rows_are_doubtful_no_more_than_half_above_the_budget_of_them_is_flagged(
+        fn where_rows_are_doubtful_the_rate_on_all_that_may_be_normal_is_bounded(
             scores in proptest::collection::vec(-10_f32..10.0, 1..600),
             power in 1..5, budget in 1e-3..0.5_f64,
         ) {

@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 const UPPER: f64 = 0.9;
 
 /// The shape of the heaviest Pareto tail that can be one population's: from 1 on it has no mean.
-/// Measured on 12 tabular sets: at 1, normal rows of mammography are cut; at 1.2 none, and the
-/// outliers of PageBlocks still are.
+/// Measured on 12 tabular sets: at 1, normal rows of mammography are cut; from 1.1 to 1.4 none, and
+/// the outliers of PageBlocks still are; at 1.6 not even those.
 const HEAVIEST: f64 = 1.2;
 
 /// Only so large a share of the rows, the oddest, is judged by it: nearer to the quantile that the
@@ -102,7 +102,7 @@ mod tests {
 
     #[test]
     fn a_light_tail_has_no_suspects() {
-        let exponential: Vec<f32> = pareto(2000, 0.25).iter().map(|score| score.ln()).collect();
+        let exponential: Vec<f32> = pareto(2000, 1.0).iter().map(|score| score.ln()).collect();
         assert_eq!(Suspects::among(&exponential), Suspects::default());
     }
 

@@ -10,7 +10,7 @@ const ENOUGH_TO_HOLD_OUT: usize = 200;
 const STRETCHES: usize = 20;
 
 /// Blocks of cross-fitting.
-const BLOCKS: usize = 4;
+const BLOCKS: usize = 8;
 
 /// Rows next to a block that neither fit nor calibrate, as a share of all: neighbours in time look
 /// alike, and a network that has seen them has nearly seen the block.

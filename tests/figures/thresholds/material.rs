@@ -11,7 +11,6 @@ use serde_json::{Map, Value};
 
 /// Records in file order, with the label that no training sees.
 pub struct Material {
-    pub name: String,
     pub fields: Vec<Field>,
     /// JSON objects.
     pub records: Vec<Vec<u8>>,
@@ -64,11 +63,11 @@ impl Material {
             NETWORK => network(&data.join("network/kddcup99_10_percent.csv.gz")),
             TRANSACTIONS => {
                 let path = data.join("transactions/fdh_anchor_train.csv.gz");
-                labelled(name, &path, "TX_FRAUD", &TRANSACTION_FIELDS)
+                labelled(&path, "TX_FRAUD", &TRANSACTION_FIELDS)
             }
             _ => {
                 let path = data.join("tabular").join(format!("{name}.csv.gz"));
-                labelled(name, &path, "label", &[])
+                labelled(&path, "label", &[])
             }
         }
         .with_context(|| format!("reading the set {name}"))
@@ -76,7 +75,7 @@ impl Material {
 }
 
 /// A file with a label column; all other columns are fields, unless some are named.
-fn labelled(name: &str, path: &Path, label: &str, named: &[&str]) -> anyhow::Result<Material> {
+fn labelled(path: &Path, label: &str, named: &[&str]) -> anyhow::Result<Material> {
     let mut rows = files::open(path)?;
     let (mut records, mut anomalous, mut fields) = (Vec::new(), Vec::new(), Vec::new());
     let mut record = Vec::new();
@@ -98,7 +97,6 @@ fn labelled(name: &str, path: &Path, label: &str, named: &[&str]) -> anyhow::Res
     }
     ensure!(!records.is_empty(), "{} has no rows", path.display());
     Ok(Material {
-        name: name.to_owned(),
         fields,
         records,
         anomalous,
@@ -115,7 +113,6 @@ fn network(path: &Path) -> anyhow::Result<Material> {
     };
     let fields = (0..columns).map(|column| field(&format!("f{column}"), kind(column)));
     let mut material = Material {
-        name: NETWORK.to_owned(),
         fields: fields.collect(),
         records: Vec::new(),
         anomalous: Vec::new(),
