@@ -359,10 +359,10 @@ mod tests {
 
         #[test]
         fn where_rows_are_doubtful_the_rate_on_all_that_may_be_normal_is_bounded(
-            scores in proptest::collection::vec(-10_f32..10.0, 1..600),
-            power in 1..5, budget in 1e-3..0.5_f64,
+            ranks in proptest::collection::vec(1e-4_f32..1.0, 1..600),
+            shape in 0.5_f32..1.5, budget in 1e-3..0.5_f64,
         ) {
-            let scores = scores.into_iter().map(|score| score.powi(power)).collect();
+            let scores = ranks.into_iter().map(|rank| rank.powf(-shape)).collect();
             let fitted = Calibration::fit(scores, TrainingData::Unlabelled, false);
             let rows = &fitted.scores()[..fitted.rows() - fitted.suspects().outlying];
             let flagged = rows.iter().filter(|&&score| fitted.p_value(score) <= budget).count();

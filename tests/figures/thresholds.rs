@@ -27,7 +27,7 @@ const ROWS_FOR_FINE: usize = 5000;
 const BUDGET: f64 = 0.01;
 const FINE_BUDGET: f64 = 0.001;
 
-/// Small, one cross-fitted and one with a tail.
+/// Small, one of them with few calibration rows.
 const QUICK: [&str; 2] = ["vowels", "thyroid"];
 
 #[derive(clap::Args)]
