@@ -43,6 +43,8 @@ pub struct Arguments {
     shuffled_only: bool,
 }
 
+// Standard output is what a table is for.
+#[allow(clippy::print_stdout)]
 pub fn run(arguments: &Arguments, data: &Path, quick: bool) -> anyhow::Result<()> {
     let began = Instant::now();
     let sets: Vec<&str> = match (arguments.sets.as_slice(), quick) {
