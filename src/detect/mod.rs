@@ -14,6 +14,7 @@ mod model;
 mod pace;
 mod pareto;
 mod policy;
+mod suspects;
 
 pub use calibration::{Calibration, Claim, Tail};
 pub use daily::DailyBudget;
@@ -25,3 +26,4 @@ pub use model::{Fitted, Golden, HeldOut, Model, Provenance, Standard, mean_score
 pub use pace::Pace;
 pub use pareto::Pareto;
 pub use policy::{FieldPolicy, Policy, Threshold};
+pub use suspects::Suspects;

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 /// The shape is kept within the range in which the estimator is sound (below 1/2) and within which
 /// a support that ends right behind the largest calibration score is not believed.
-const SHAPES: (f64, f64) = (-0.25, 0.5);
+const SHAPES: (f64, f64) = (-0.25, Pareto::HEAVIEST);
 
 /// P(Y > y) = (1 + shape y / scale)^(-1 / shape) for an exceedance y of at least 0.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -18,6 +18,9 @@ pub struct Pareto {
 }
 
 impl Pareto {
+    /// The largest shape that is believed: that of the heaviest tail.
+    pub const HEAVIEST: f64 = 0.5;
+
     /// Fits the exceedances `sorted` (ascending, at least 0). `None` for fewer than ten, or when
     /// they do not vary.
     pub fn fit(sorted: &[f64]) -> Option<Pareto> {

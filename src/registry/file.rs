@@ -294,6 +294,7 @@ fn assemble(manifest: &Manifest, tensors: &SafeTensors<'_>) -> Result<Model, Str
     let (_, scores) = read("calibration.scores").ok_or("its calibration scores are missing")?;
     let calibration = Calibration::from_parts(
         scores,
+        manifest.calibration.suspects,
         manifest.calibration.tail,
         manifest.calibration.cross_fitted,
     )

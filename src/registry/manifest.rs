@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::detect::{Golden, HeldOut, Model, Provenance, Standard, Tail};
+use crate::detect::{Golden, HeldOut, Model, Provenance, Standard, Suspects, Tail};
 use crate::features::Encoding;
 use crate::vae::Shape;
 
@@ -40,6 +40,9 @@ pub struct ManifestMember {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct ManifestCalibration {
     pub rows: usize,
+    /// Those that may be outliers; models of before have left them out.
+    #[serde(default)]
+    pub suspects: Suspects,
     pub cross_fitted: bool,
     pub tail: Option<Tail>,
 }
@@ -64,6 +67,7 @@ impl Manifest {
                 .collect(),
             calibration: ManifestCalibration {
                 rows: model.calibration.rows(),
+                suspects: model.calibration.suspects(),
                 cross_fitted: model.calibration.cross_fitted,
                 tail: model.calibration.tail(),
             },

@@ -2,8 +2,10 @@
 
 use std::ops::Range;
 
-/// With fewer calibration rows than this, rows are cross-fitted instead of held out.
-const ENOUGH_TO_HOLD_OUT: usize = 200;
+/// With fewer calibration rows than this, rows are cross-fitted instead of held out. So many attest a
+/// budget of 1 %. Cross-fitted scores come from other networks than the one that serves, and the
+/// difference shows: on 700 rows of vowels a Kolmogorov-Smirnov test tells them apart.
+const ENOUGH_TO_HOLD_OUT: usize = 99;
 
 /// Held-out rows stand in so many stretches over the whole time, so that they are of every hour and
 /// every weekday that was learnt, and neither the fit nor the calibration lacks the newest rows.
