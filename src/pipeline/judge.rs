@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::Batch;
 use crate::config;
-use crate::detect::{Claim, Detector, Model, Policy, Reason, Scored, Verdict};
+use crate::detect::{Claim, Detector, Explanation, Model, Policy, Scored, Verdict};
 use crate::metrics::{DeadLetterClass, ScoreFigures, ScoreHistograms};
 use crate::record::{Decoded, Decoder, PathError, Vocabularies};
 use crate::vae::WeightError;
@@ -71,7 +71,7 @@ pub struct Finding {
     pub record: usize,
     pub scored: Scored,
     pub claim: Claim,
-    pub reasons: Vec<Reason>,
+    pub explanation: Explanation,
     /// What an episode belongs to.
     pub key: Option<Vec<u8>>,
     /// The time of the event, epoch milliseconds: the field of `input.time`, else the record's own;
@@ -213,11 +213,13 @@ impl Judge {
                 judged.normal += 1;
                 judged.muted += 1;
             }
-            Verdict::Outlier => judged.outliers.push(self.finding(batch, row, cells)),
+            Verdict::Outlier => judged.outliers.push(self.finding(batch, row)),
         }
     }
 
-    fn finding(&self, batch: &Batch, row: usize, cells: &[f64]) -> Finding {
+    fn finding(&mut self, batch: &Batch, row: usize) -> Finding {
+        let cells = &self.cells[row * self.fields..][..self.fields];
+        let explanation = self.detector.explanation(row, cells);
         let (decoded, scored) = (&self.rows[row], self.detector.scored()[row]);
         let record = &batch.records()[decoded.record];
         let range = decoded.key.clone();
@@ -226,7 +228,7 @@ impl Judge {
             record: decoded.record,
             scored,
             claim: self.detector.model().calibration.claim(scored.score),
-            reasons: self.detector.reasons(row, cells),
+            explanation,
             key: from_payload
                 .or_else(|| batch.key(record))
                 .map(<[u8]>::to_vec),

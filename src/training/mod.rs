@@ -10,6 +10,9 @@ mod fold;
 mod learn;
 mod quantiles;
 mod terms;
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;
 mod trainer;
 
 pub use collection::{Collection, Source};
