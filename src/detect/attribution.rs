@@ -14,11 +14,13 @@ use std::ops::Range;
 
 use crate::features::{EncodedField, Encoding, Part};
 
-/// Values of a number tried in a round, evenly spaced within the bracket at hand.
-const TRIED: usize = 9;
+/// Values of a number tried in a round, evenly spaced within the bracket at hand. An even number: the best value of
+/// the round before, in the middle of the bracket, is not tried again.
+const TRIED: usize = 8;
 
-/// Rounds. Each has a fifth of the bracket before it: where the training rows span six deviations the last one has
-/// steps of 0.04 of a deviation, finer than the least floor of a variance by default, 0.1.
+/// Rounds. Each has 2/9 of the bracket before it: where the training rows span six deviations, the last one has steps of
+/// 0.05 of a deviation, finer than the least floor of a variance by default, 0.1. Means of a normal distribution
+/// are then right to 0.16 of its deviation, and deviations to 13 %.
 const ROUNDS: usize = 3;
 
 /// How far the first bracket of a number reaches past what training saw, as a share of that range: a field that goes
@@ -304,10 +306,23 @@ impl Distribution<'_> {
         mean
     }
 
-    /// `near`: a value close to the mean, so that the squares of large numbers do not cancel.
+    /// The members' expectations, each weighted by its precision: a member with a large floor is right about the mean,
+    /// and says nothing of the spread. `near`: a value close to the mean, so that the squares of large numbers do
+    /// not cancel.
     fn number(&self, near: f64) -> Expectation {
-        let mean = self.mean(|trial, _| trial.cell - near);
-        let square = self.mean(|trial, _| (trial.cell - near).powi(2));
+        let (mut precisions, mut mean, mut square) = (0.0, 0.0, 0.0);
+        for weights in &self.weights {
+            let (mut first, mut second) = (0.0, 0.0);
+            for (trial, weight) in self.trials.iter().zip(weights) {
+                first += weight * (trial.cell - near);
+                second += weight * (trial.cell - near).powi(2);
+            }
+            let precision = 1.0 / (second - first * first).max(1e-12 * first * first + 1e-300);
+            precisions += precision;
+            mean += precision * first;
+            square += precision * second;
+        }
+        let (mean, square) = (mean / precisions, square / precisions);
         Expectation::Number {
             mean: near + mean,
             deviation: (square - mean * mean).max(0.0).sqrt(),
@@ -382,8 +397,8 @@ mod tests {
             let found = conditionals(&encoding, 0..2, &[x, y], by(energy, 2)).unwrap();
             let Expectation::Number { mean, deviation } = found[0].expectation else { unreachable!() };
             let spread = (1.0 - r * r).sqrt();
-            prop_assert!((mean - r * y).abs() < 0.05 * spread + 0.02, "{mean} for {}", r * y);
-            prop_assert!((deviation / spread - 1.0).abs() < 0.1, "{deviation} for {spread}");
+            prop_assert!((mean - r * y).abs() < 0.2 * spread, "{mean} for {}", r * y);
+            prop_assert!((deviation / spread - 1.0).abs() < 0.15, "{deviation} for {spread}");
             prop_assert!((found[0].replacement - r * y).abs() < 0.03);
         }
     }
@@ -440,7 +455,7 @@ mod tests {
         let found = conditionals(&encoding, 0..2, &[f64::NAN, 1.0], by(energy, 2)).unwrap();
         // All of the nine nats are the missing cell's, and the integral of exp(-x^2).
         let free = -std::f32::consts::PI.sqrt().ln();
-        assert!((found[0].energy - free).abs() < 0.05, "{found:?}");
+        assert!((found[0].energy - free).abs() < 0.13, "{found:?}");
         assert!((found[1].energy - 9.0).abs() < 1e-3 && found[0].score < 0.01);
     }
 
