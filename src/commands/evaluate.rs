@@ -3,16 +3,19 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use anyhow::Context;
+
 use super::{load, material};
 use crate::cli;
 use crate::evaluate::{
-    EvaluationError, Findings, Lineup, Protocol, Request, Roles, Trial, contest, json, table,
+    EvaluationError, Lineup, Protocol, Request, Roles, Trial, contest, json, report, table,
 };
 use crate::registry;
 
 pub(super) fn run(arguments: cli::Evaluate) -> anyhow::Result<()> {
     if let Some(folder) = &arguments.report {
-        report(None, folder)?;
+        // Now, so that minutes of training are not lost to a folder that cannot be made.
+        std::fs::create_dir_all(folder).with_context(|| making(folder))?;
     }
     let (as_json, folder) = (arguments.json, arguments.report.clone());
     let trial = Trial::prepare(request(arguments)?)?;
@@ -33,10 +36,20 @@ pub(super) fn run(arguments: cli::Evaluate) -> anyhow::Result<()> {
         true => say!("{}", json(&trial, &contest)?),
         false => say!("{}", table(&trial, &contest)),
     }
-    match &folder {
-        Some(folder) => report(Some(&contest.findings), folder),
-        None => Ok(()),
+    if let Some(folder) = folder {
+        let file = folder.join("report.html");
+        std::fs::write(&file, report(&trial, &contest)?).with_context(|| making(&file))?;
+        let written = format!("report: {}", file.display());
+        match as_json {
+            true => eprintln!("{written}"),
+            false => say!("{written}"),
+        }
     }
+    Ok(())
+}
+
+fn making(path: &Path) -> String {
+    format!("--report: writing {}", path.display())
 }
 
 /// Whether other arguments would mend it.
@@ -81,12 +94,4 @@ fn protocol(name: &str) -> Result<Protocol, EvaluationError> {
             "--protocol {name:?}: there is no such protocol; write one of {names}"
         ))
     })
-}
-
-/// Writes the report; without findings it only says whether it could.
-fn report(_findings: Option<&Findings>, folder: &Path) -> anyhow::Result<()> {
-    anyhow::bail!(
-        "--report {}: reports are not written yet; leave it out",
-        folder.display()
-    )
 }

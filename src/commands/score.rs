@@ -104,7 +104,8 @@ impl<W: Write> Scoring<W> {
                 "kl": scored.kl,
             });
             if flagged {
-                let mut reasons = self.detector.reasons(index, cells);
+                let explanation = self.detector.explanation(index, cells);
+                let (mut reasons, latent) = (explanation.reasons, explanation.latent);
                 reasons.retain(|reason| reason.share >= 0.01);
                 shown["claim"] = self
                     .detector
@@ -113,8 +114,9 @@ impl<W: Write> Scoring<W> {
                     .claim(scored.score)
                     .to_string()
                     .into();
-                shown["summary"] = sentence(&reasons).into();
+                shown["summary"] = sentence(&reasons, latent).into();
                 shown["reasons"] = json!(reasons);
+                shown["latent"] = json!(latent);
             }
             writeln!(self.output, "{shown}")?;
         }

@@ -1,9 +1,12 @@
 //! Rows in, verdicts out: the arithmetic between a decoded record and its disposition.
 
+use std::ops::Range;
 use std::sync::Arc;
 
+use super::attribution::{Conditional, Marks, conditionals};
 use super::explanation::explain;
-use super::{Calibration, Fitted, Model, Policy, Reason, mean_score};
+use super::{Calibration, Explanation, Fitted, Model, Policy, mean_score};
+use crate::features::Part;
 use crate::vae::{Rows, RowsError, Scorer, Scores, WeightError};
 
 /// Scores rows of cells with a model, and judges them by a policy. One a thread; its buffers grow
@@ -15,12 +18,24 @@ pub struct Detector {
     outputs: Vec<Scores>,
     width: usize,
     heads: usize,
-    field_of_head: Vec<usize>,
     values: Vec<f32>,
     present: Vec<f32>,
     scored: Vec<Scored>,
     /// Whether some field's policy can mute a record.
     mutes: bool,
+    aside: Aside,
+}
+
+/// How often the fields whose deviations do not count are put right, one after the other.
+const ROUNDS_OF_MUTING: usize = 2;
+
+/// Buffers for rows that are scored while the last batch is kept.
+#[derive(Default)]
+struct Aside {
+    values: Vec<f32>,
+    present: Vec<f32>,
+    outputs: Vec<Scores>,
+    scored: Vec<Scored>,
 }
 
 /// What a record gets, whatever becomes of it. Means over the members of the ensemble.
@@ -78,11 +93,14 @@ impl Detector {
             outputs: model.members.iter().map(|_| Scores::default()).collect(),
             width: model.encoding.width(),
             heads,
-            field_of_head: model.encoding.field_of_head(),
             values: Vec::new(),
             present: Vec::new(),
             scored: Vec::new(),
             mutes: policy.fields.iter().any(|field| !field.is_open()),
+            aside: Aside {
+                outputs: model.members.iter().map(|_| Scores::default()).collect(),
+                ..Aside::default()
+            },
             model,
             policy,
         })
@@ -156,63 +174,123 @@ impl Detector {
 
     /// The verdict on row `row` of the last call of [`Self::score`], whose cells are `cells`, by
     /// the policy's own threshold.
-    pub fn verdict(&self, row: usize, cells: &[f64]) -> Verdict {
+    pub fn verdict(&mut self, row: usize, cells: &[f64]) -> Verdict {
         self.verdict_at(self.policy.threshold.p, row, cells)
     }
 
     /// The verdict by another threshold on p.
-    pub fn verdict_at(&self, threshold: f64, row: usize, cells: &[f64]) -> Verdict {
-        let scored = &self.scored[row];
-        if scored.p > threshold {
+    pub fn verdict_at(&mut self, threshold: f64, row: usize, cells: &[f64]) -> Verdict {
+        if self.scored[row].p > threshold {
             return Verdict::Normal;
         }
-        if !self.mutes {
-            return Verdict::Outlier;
+        if self.mutes && self.is_muted(threshold, cells) {
+            return Verdict::Muted;
         }
-        // Without what the fields contribute whose deviation does not count, is it still odd?
-        let ignored: f32 = self
-            .reasons(row, cells)
-            .iter()
-            .filter(|reason| !reason.counts && reason.contribution > 0.0)
-            .map(|reason| reason.contribution)
-            .sum();
-        let remaining = self.model.calibration.p_value(scored.score - ignored);
-        if remaining > threshold {
-            Verdict::Muted
-        } else {
-            Verdict::Outlier
-        }
+        Verdict::Outlier
     }
 
-    /// Why row `row` of the last call of [`Self::score`] is odd: one reason for each field that
-    /// the network sees, the largest share first.
-    pub fn reasons(&self, row: usize, cells: &[f64]) -> Vec<Reason> {
-        let heads = row * self.heads..(row + 1) * self.heads;
-        let mut contributions = vec![0.0; self.model.encoding.fields.len()];
-        for (fitted, output) in self.model.members.iter().zip(&self.outputs) {
-            let terms = output.head_nll[heads.clone()]
-                .iter()
-                .zip(&fitted.head_medians);
-            let there = &self.present[heads.clone()];
-            for (head, (nll, median)) in terms.enumerate() {
-                if there[head] > 0.0 {
-                    contributions[self.field_of_head[head]] +=
-                        0.5 * (nll - median) / fitted.nll.spread / self.outputs.len() as f32;
-                }
-            }
-        }
-        let columns = row * self.width..(row + 1) * self.width;
-        let expected = mean_columns(&self.outputs, |output| &output.expected[columns.clone()]);
-        let variance = mean_columns(&self.outputs, |output| &output.variance[columns.clone()]);
+    /// Why row `row` of the last call of [`Self::score`], whose cells are `cells`, is odd. It costs some hundred rows
+    /// of scoring.
+    pub fn explanation(&mut self, row: usize, cells: &[f64]) -> Explanation {
+        let fields = 0..self.model.encoding.fields.len();
+        let conditionals = self.conditionals(fields, cells);
+        let energy = mean_score(self.outputs.iter().map(|output| energy(output, row)));
+        let ordinary = self.model.members.iter();
+        let ordinary =
+            mean_score(ordinary.map(|fitted| fitted.nll.center + fitted.code_nll.center));
         explain(
             &self.model.encoding,
             &self.policy,
             cells,
-            &contributions,
-            &expected,
-            &variance,
+            &conditionals,
+            energy,
+            energy - ordinary,
         )
     }
+
+    /// Whether deviations that do not count make all the difference: whether a row that differs from this one by such
+    /// deviations alone is normal. Fields are put right one after the other, each given the others; first in the row
+    /// as it is, then with all of them at their means, because fields that are off together look right beside each
+    /// other.
+    fn is_muted(&mut self, threshold: f64, cells: &[f64]) -> bool {
+        let (model, policy) = (Arc::clone(&self.model), Arc::clone(&self.policy));
+        let mut at_means = cells.to_vec();
+        let mut restricted = Vec::new();
+        for (index, field) in model.encoding.fields.iter().enumerate() {
+            let [Part::Scaled { mean, .. }] = &field.parts[..] else {
+                continue;
+            };
+            if policy.fields[index].is_open() || cells[index].is_nan() {
+                continue;
+            }
+            restricted.push(index);
+            if !policy.fields[index].admits(cells[index] - mean) {
+                at_means[index] = *mean;
+            }
+        }
+        for mut row in [cells.to_vec(), at_means] {
+            for &index in restricted
+                .iter()
+                .cycle()
+                .take(ROUNDS_OF_MUTING * restricted.len())
+            {
+                for found in self.conditionals(index..index + 1, &row) {
+                    if policy.fields[index].admits(cells[index] - found.replacement) {
+                        continue;
+                    }
+                    row[index] = found.replacement;
+                    if model.calibration.p_value(found.score) > threshold {
+                        return true;
+                    }
+                }
+            }
+        }
+        false
+    }
+
+    /// What is expected of `fields` of the row with these cells, each given all others.
+    fn conditionals(&mut self, fields: Range<usize>, cells: &[f64]) -> Vec<Conditional> {
+        let model = Arc::clone(&self.model);
+        let found = conditionals(&model.encoding, fields, cells, |rows, marks| {
+            self.score_aside(rows, marks)
+        });
+        // Rows of the model's own fields are always whole.
+        found.unwrap_or_default()
+    }
+
+    /// Scores the rows of `cells`, and keeps what the last call of [`Self::score`] returned.
+    fn score_aside(&mut self, cells: &[f64], marks: &mut Marks) -> Result<(), RowsError> {
+        self.swap_aside();
+        let outcome = self.score(cells).map(<[Scored]>::len);
+        self.swap_aside();
+        let rows = outcome?;
+        let Aside {
+            outputs, scored, ..
+        } = &self.aside;
+        marks.scores.clear();
+        marks
+            .scores
+            .extend(scored.iter().map(|scored| scored.score));
+        marks.energies.clear();
+        for row in 0..rows {
+            let energies = outputs.iter().map(|output| energy(output, row));
+            marks.energies.extend(energies);
+        }
+        Ok(())
+    }
+
+    fn swap_aside(&mut self) {
+        let aside = &mut self.aside;
+        std::mem::swap(&mut self.values, &mut aside.values);
+        std::mem::swap(&mut self.present, &mut aside.present);
+        std::mem::swap(&mut self.outputs, &mut aside.outputs);
+        std::mem::swap(&mut self.scored, &mut aside.scored);
+    }
+}
+
+/// -ln of the density of a row under one network, but for a constant, nats.
+fn energy(output: &Scores, row: usize) -> f32 {
+    output.nll[row] + output.code_nll[row]
 }
 
 fn combine(members: &[Fitted], outputs: &[Scores], row: usize, known: &Calibration) -> Scored {
@@ -236,15 +314,5 @@ fn combine(members: &[Fitted], outputs: &[Scores], row: usize, known: &Calibrati
         mean.kl += kl * share;
     }
     mean.p = known.p_value(mean.score);
-    mean
-}
-
-fn mean_columns<'a>(outputs: &'a [Scores], of: impl Fn(&'a Scores) -> &'a [f32]) -> Vec<f32> {
-    let mut mean = vec![0.0; outputs.first().map_or(0, |output| of(output).len())];
-    for output in outputs {
-        for (sum, value) in mean.iter_mut().zip(of(output)) {
-            *sum += value / outputs.len() as f32;
-        }
-    }
     mean
 }

@@ -5,6 +5,7 @@ use std::cmp::Ordering;
 use serde::Serialize;
 
 use super::Policy;
+use super::attribution::{Conditional, Expectation};
 use crate::config::Kind;
 use crate::features::{EncodedField, Encoding, Part};
 
@@ -13,6 +14,15 @@ const WORTH_SAYING: f32 = 0.1;
 
 /// Fields named in a sentence at most.
 const SAID_AT_MOST: usize = 3;
+
+/// Why a record is odd. The shares and `latent` sum to 1.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Explanation {
+    /// One for each field that the network sees, the largest share first.
+    pub reasons: Vec<Reason>,
+    /// The part of the oddness that no single field explains, 0 to 1.
+    pub latent: f32,
+}
 
 /// One field's part in a record's oddness.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -23,9 +33,9 @@ pub struct Reason {
     pub expected: Expected,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub side: Option<Side>,
-    /// Part of the positive contributions, 0 to 1.
+    /// Part of the oddness, 0 to 1.
     pub share: f32,
-    /// The field's NLL over that of an ordinary record, in units of the score.
+    /// What the row's energy loses when the field is as the others lead one to expect, nats.
     #[serde(skip)]
     pub contribution: f32,
     /// Whether the user's policy for the field admits the deviation.
@@ -43,7 +53,7 @@ pub enum Observed {
     Word(String),
 }
 
-/// What the network expected in its place, given the rest of the record.
+/// What the network expects in its place, given all other fields.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(untagged)]
 pub enum Expected {
@@ -68,75 +78,72 @@ pub enum Side {
     Below,
 }
 
-/// Reasons for one row, the largest share first. `contributions` has one entry a field,
-/// `expected` and `variance` one a column (scaled units).
+/// Reasons for the row with these `cells`, from what is expected of each field given all others. `energy` is the row's,
+/// `excess` what it has above an ordinary record's, nats.
 pub(super) fn explain(
     encoding: &Encoding,
     policy: &Policy,
     cells: &[f64],
-    contributions: &[f32],
-    expected: &[f32],
-    variance: &[f32],
-) -> Vec<Reason> {
-    let mut column = 0;
-    let mut reasons = Vec::new();
-    for (index, field) in encoding.fields.iter().enumerate() {
-        let width = field.width();
-        let columns = column..column + width;
-        column += width;
-        if width == 0 {
-            continue;
-        }
-        let expected = expect(field, &expected[columns.clone()], &variance[columns]);
-        let observed = observe(field, cells[index]);
-        let deviation = match (&observed, &expected) {
-            (Observed::Number(seen), Expected::Range { mean, .. }) => Some(seen - mean),
-            _ => None,
-        };
-        reasons.push(Reason {
-            field: field.path.clone(),
-            side: deviation.map(|d| if d < 0.0 { Side::Below } else { Side::Above }),
-            share: 0.0,
-            contribution: contributions[index],
-            counts: deviation.is_none_or(|d| policy.fields[index].admits(d)),
-            observed,
-            expected,
-        });
-    }
-    share_out(&mut reasons);
+    conditionals: &[Conditional],
+    energy: f32,
+    excess: f32,
+) -> Explanation {
+    let mut reasons: Vec<Reason> = conditionals
+        .iter()
+        .map(|conditional| {
+            let index = conditional.field;
+            let field = &encoding.fields[index];
+            let expected = expect(field, conditional.expectation);
+            let observed = observe(field, cells[index]);
+            let deviation = match (&observed, &expected) {
+                (Observed::Number(seen), Expected::Range { mean, .. }) => Some(seen - mean),
+                _ => None,
+            };
+            Reason {
+                field: field.path.clone(),
+                side: deviation.map(|d| if d < 0.0 { Side::Below } else { Side::Above }),
+                share: 0.0,
+                contribution: energy - conditional.energy,
+                counts: deviation.is_none_or(|d| policy.fields[index].admits(d)),
+                observed,
+                expected,
+            }
+        })
+        .collect();
+    let latent = share_out(&mut reasons, excess);
     reasons.sort_by(|a, b| {
         (b.share, b.contribution)
             .partial_cmp(&(a.share, a.contribution))
             .unwrap_or(Ordering::Equal)
     });
-    reasons
+    Explanation { reasons, latent }
 }
 
-/// Shares of what speaks for an outlier; fields whose deviation does not count have none.
-fn share_out(reasons: &mut [Reason]) {
-    let speaks = |reason: &Reason| {
-        if reason.counts {
-            reason.contribution.max(0.0)
+/// Gives the shares, and returns what no single field explains. Fields that are odd by themselves lose, between them,
+/// what the row has too much. Where fields contradict each other, each alone can put the row right: together they lose
+/// more, and share it. Where they are off in accord, no single one puts it right: they lose less, and the rest
+/// is latent. Fields whose deviation does not count have no share.
+fn share_out(reasons: &mut [Reason], excess: f32) -> f32 {
+    let lost = |reason: &Reason| reason.contribution.max(0.0);
+    let explained: f32 = reasons.iter().map(lost).sum();
+    let unexplained = (excess - explained).max(0.0);
+    let counted = reasons.iter().filter(|reason| reason.counts);
+    let total = counted.map(lost).sum::<f32>() + unexplained;
+    if total <= 0.0 {
+        reasons.iter_mut().for_each(|reason| reason.share = 0.0);
+        return 1.0;
+    }
+    for reason in reasons {
+        reason.share = if reason.counts {
+            lost(reason) / total
         } else {
             0.0
-        }
-    };
-    let total: f32 = reasons.iter().map(speaks).sum();
-    for reason in reasons {
-        reason.share = speaks(reason) / total.max(f32::MIN_POSITIVE);
+        };
     }
+    unexplained / total
 }
 
 impl EncodedField {
-    /// Number of columns.
-    fn width(&self) -> usize {
-        let width = |part: &Part| match part {
-            Part::OneHot { classes } => *classes,
-            _ => 1,
-        };
-        self.parts.iter().map(width).sum()
-    }
-
     fn word(&self, class: usize) -> Observed {
         let word = class.checked_sub(1).and_then(|at| self.vocabulary.get(at));
         Observed::Word(word.cloned().unwrap_or_else(|| "(another value)".into()))
@@ -152,47 +159,35 @@ fn observe(field: &EncodedField, cell: f64) -> Observed {
     }
 }
 
-fn expect(field: &EncodedField, expected: &[f32], variance: &[f32]) -> Expected {
-    match &field.parts[0] {
-        Part::Scaled {
-            mean,
-            deviation,
-            low,
-            high,
-            ..
-        } => {
-            let center = f64::from(expected[0]) * deviation + mean;
-            let reach = 2.0 * f64::from(variance[0]).sqrt() * deviation;
+fn expect(field: &EncodedField, expectation: Expectation) -> Expected {
+    match (expectation, &field.parts[0]) {
+        (Expectation::Number { mean, deviation }, Part::Scaled { low, high, .. }) => {
+            let reach = 2.0 * deviation;
             // Nothing is expected that training has not seen, as a share below nought.
             Expected::Range {
-                mean: center.clamp(*low, *high),
-                low: (center - reach).clamp(*low, *high),
-                high: (center + reach).clamp(*low, *high),
+                mean: mean.clamp(*low, *high),
+                low: (mean - reach).clamp(*low, *high),
+                high: (mean + reach).clamp(*low, *high),
             }
         }
-        Part::Flag => Expected::Likeliest {
-            value: Box::new(Observed::Flag(expected[0] >= 0.5)),
-            probability: expected[0].max(1.0 - expected[0]),
+        (Expectation::Class { cell, probability }, _) => Expected::Likeliest {
+            value: Box::new(observe(field, cell)),
+            probability,
         },
-        Part::OneHot { .. } => {
-            let likeliest =
-                (0..expected.len()).max_by(|&a, &b| expected[a].total_cmp(&expected[b]));
-            let class = likeliest.unwrap_or(0);
-            Expected::Likeliest {
-                value: Box::new(field.word(class)),
-                probability: expected[class],
-            }
-        }
-        Part::Cycle { .. } => Expected::OrdinaryTimes,
+        (Expectation::Time | Expectation::Number { .. }, _) => Expected::OrdinaryTimes,
     }
 }
 
-/// One plain sentence: `cpu.mean is 0.98, expected 0.02 to 0.21; load.one is 3.1, expected …`.
-pub fn sentence(reasons: &[Reason]) -> String {
+/// One plain sentence: `cpu.mean is 0.98, expected 0.02 to 0.21; load.one is 3.1, expected …`. `latent` is the
+/// part that no single field explains.
+pub fn sentence(reasons: &[Reason], latent: f32) -> String {
     let worth_saying = reasons.iter().filter(|reason| reason.share >= WORTH_SAYING);
-    let said: Vec<String> = worth_saying.take(SAID_AT_MOST).map(phrase).collect();
+    let mut said: Vec<String> = worth_saying.take(SAID_AT_MOST).map(phrase).collect();
     if said.is_empty() {
         return "no single field stands out, the combination does".into();
+    }
+    if latent > 0.5 {
+        said.push("most of it is in the combination, not in one field".into());
     }
     said.join("; ")
 }
@@ -297,7 +292,7 @@ mod tests {
             observed,
             expected,
             side: None,
-            share,
+            share: share.max(0.0),
             contribution: share,
             counts: true,
         }
@@ -329,7 +324,7 @@ mod tests {
             reason("load", Observed::Number(1.0), range(0.9, 1.2), 0.05),
         ];
         assert_eq!(
-            sentence(&reasons),
+            sentence(&reasons, 0.05),
             "cpu.mean is 0.98, expected 0.02 to 0.20; channel is \"online\", expected \"chip\" (90 %)"
         );
     }
@@ -354,5 +349,33 @@ mod tests {
             ["67 M", "0 M", "0 M"]
         );
         assert_eq!(shown(&[123.0]), ["123"]);
+    }
+
+    #[test]
+    fn a_missing_field_is_said_to_be_missing() {
+        let missing = [reason("load", Observed::Missing, range(0.9, 1.2), 0.6)];
+        assert_eq!(
+            sentence(&missing, 0.4),
+            "load is missing, expected 0.90 to 1.20"
+        );
+        let little = [reason("load", Observed::Missing, range(0.9, 1.2), 0.2)];
+        assert!(sentence(&little, 0.8).ends_with("in the combination, not in one field"));
+        assert!(sentence(&[], 1.0).starts_with("no single field"));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn shares_and_what_is_latent_make_one(
+            lost in proptest::collection::vec((-2.0_f32..9.0, proptest::bool::ANY), 1..9), excess in -1.0_f32..20.0,
+        ) {
+            let mut reasons: Vec<Reason> = lost
+                .iter()
+                .map(|&(lost, counts)| Reason { counts, ..reason("f", Observed::Missing, range(0.0, 1.0), lost) })
+                .collect();
+            let latent = share_out(&mut reasons, excess);
+            let shares: f32 = reasons.iter().map(|reason| reason.share).sum();
+            let none = reasons.iter().filter(|reason| !reason.counts).all(|reason| reason.share == 0.0);
+            proptest::prop_assert!(none && (shares + latent - 1.0).abs() < 1e-4 && latent >= 0.0);
+        }
     }
 }

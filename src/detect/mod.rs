@@ -5,6 +5,7 @@
 //! least deviations). Everything here is a pure function of the record and the model: the same
 //! bytes give the same bits, alone or in any batch.
 
+mod attribution;
 mod calibration;
 mod daily;
 mod detector;
@@ -20,7 +21,7 @@ pub use calibration::{Calibration, Claim, Tail};
 pub use daily::DailyBudget;
 pub use detector::{Detector, Scored, Verdict};
 pub use episode::{Episode, Episodes};
-pub use explanation::{Expected, Observed, Reason, Side, sentence};
+pub use explanation::{Expected, Explanation, Observed, Reason, Side, sentence};
 pub(crate) use model::hex;
 pub use model::{Fitted, Golden, HeldOut, Model, Provenance, Standard, mean_score};
 pub use pace::Pace;

@@ -25,6 +25,8 @@ pub struct ModelFindings {
     pub threshold: f32,
     /// The p-value that was promised: the budget, or what the calibration rows attest.
     pub threshold_p: f64,
+    /// Rows that calibrate the model.
+    pub calibration_rows: usize,
     /// p-values of the normal rows among the scored ones. Unseen in training, unless the protocol is
     /// `contaminated`.
     pub normal_p: Vec<f64>,
@@ -45,6 +47,10 @@ pub struct TopRow {
     pub anomalous: bool,
     /// Fields and their shares of the oddness, the largest first.
     pub shares: Vec<(String, f32)>,
+    /// The share that no single field explains.
+    pub latent: f32,
+    /// The reasons as a sentence.
+    pub sentence: String,
 }
 
 impl Findings {

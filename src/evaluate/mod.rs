@@ -1,7 +1,7 @@
 //! How good a detector is, and how good something simpler would have been.
 //!
 //! [`Trial::prepare`] settles what is compared on which rows, [`contest`] runs every detector on
-//! them, [`table`] and [`json`] show what came of it. [`Ranking`] measures scores against labels,
+//! them, [`table`], [`json`] and [`report`] show what came of it. [`Ranking`] measures scores against labels,
 //! [`KolmogorovSmirnov`] whether calibration scores and unseen ones have the same distribution,
 //! [`Exceedances`] how many unseen rows a threshold flags by chance,
 //! [`card_precision`] what an investigator with a fixed number of alerts a day finds. [`baselines`]
@@ -24,6 +24,7 @@ mod outcome;
 mod plain;
 mod protocol;
 mod ranking;
+mod report;
 mod table;
 mod trial;
 
@@ -40,5 +41,6 @@ pub use material::{Labels, LeftOut, Material, Record, Roles};
 pub use outcome::{Figures, Outcome, Run, Spread, Truth};
 pub use protocol::{Protocol, Split};
 pub use ranking::{OperatingPoint, Point, Ranking, RankingError};
+pub use report::report;
 pub use table::table;
 pub use trial::{Request, Trial};

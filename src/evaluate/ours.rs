@@ -9,7 +9,7 @@ use super::findings::{ModelFindings, TOP_ROWS, TopRow};
 use super::lineup::OURS;
 use super::{EvaluationError, Run, Trial};
 use crate::config::{Budget, Train};
-use crate::detect::{Detector, Model, Policy, Scored, Threshold};
+use crate::detect::{Detector, Model, Policy, Scored, Threshold, sentence};
 use crate::training::{Source, learn};
 
 /// Rows scored at a time; a row's bits do not depend on it.
@@ -146,19 +146,24 @@ fn findings(
     for row in order {
         let cells = &cells[row * fields..][..fields];
         detector.score(cells)?;
-        let reasons = detector.reasons(0, cells).into_iter();
+        let explanation = detector.explanation(0, cells);
+        let sentence = sentence(&explanation.reasons, explanation.latent);
+        let reasons = explanation.reasons.into_iter();
         top.push(TopRow {
             row,
             score: scored[row].score,
             p: scored[row].p,
             anomalous: anomalous[row],
             shares: reasons.map(|reason| (reason.field, reason.share)).collect(),
+            latent: explanation.latent,
+            sentence,
         });
     }
     let normal = scored.iter().zip(&anomalous).filter(|(_, odd)| !**odd);
     let threshold_p = detector.policy().threshold.p;
     Ok(ModelFindings {
         threshold: detector.model().calibration.score_at(threshold_p),
+        calibration_rows: detector.model().calibration.rows(),
         threshold_p,
         normal_p: normal.map(|(scored, _)| scored.p).collect(),
         scores: scored.iter().map(|scored| scored.score).collect(),

@@ -65,6 +65,17 @@ const KEY_COLUMNS: [Column; 3] = [
 /// columns mean.
 #[must_use]
 pub fn table(trial: &Trial, contest: &Contest) -> String {
+    let outcomes = by_precision(contest);
+    let rows = cells(trial, contest);
+    let mut lines = vec![head(trial), String::new()];
+    lines.extend(rows.iter().map(|row| line(row, &rows)));
+    lines.push(String::new());
+    lines.push(legend(trial));
+    lines.extend(cap(trial, &outcomes));
+    lines.join("\n")
+}
+
+fn by_precision(contest: &Contest) -> Vec<&Outcome> {
     let mut outcomes: Vec<&Outcome> = contest.outcomes.iter().collect();
     let precision = |outcome: &Outcome| {
         outcome
@@ -72,25 +83,24 @@ pub fn table(trial: &Trial, contest: &Contest) -> String {
             .unwrap_or(f64::NEG_INFINITY)
     };
     outcomes.sort_by(|a, b| precision(b).total_cmp(&precision(a)));
-    let keyed = trial.roles.key.is_some();
-    let columns = COLUMNS.iter().chain(KEY_COLUMNS.iter().filter(|_| keyed));
-    let columns: Vec<Vec<String>> = columns
-        .map(|column| {
-            let cells = outcomes.iter().map(|outcome| (column.cell)(outcome));
-            std::iter::once(column.title.to_owned())
-                .chain(cells)
-                .collect()
-        })
-        .collect();
-    let mut lines = vec![head(trial), String::new()];
-    lines.extend((0..=outcomes.len()).map(|row| line(&columns, row)));
-    lines.push(String::new());
-    lines.push(legend(trial));
-    lines.extend(cap(trial, &outcomes));
-    lines.join("\n")
+    outcomes
 }
 
-fn head(trial: &Trial) -> String {
+/// The titles, then a row a detector.
+pub(super) fn cells(trial: &Trial, contest: &Contest) -> Vec<Vec<String>> {
+    let keyed = trial.roles.key.is_some();
+    let columns = COLUMNS.iter().chain(KEY_COLUMNS.iter().filter(|_| keyed));
+    let columns: Vec<&Column> = columns.collect();
+    let titles = columns.iter().map(|column| column.title.to_owned());
+    let mut rows = vec![titles.collect()];
+    for outcome in by_precision(contest) {
+        let cells = columns.iter().map(|column| (column.cell)(outcome));
+        rows.push(cells.collect());
+    }
+    rows
+}
+
+pub(super) fn head(trial: &Trial) -> String {
     let (rows, anomalies) = (trial.split.test.len(), trial.anomalies());
     let seeds = match trial.seeds {
         1 => String::new(),
@@ -105,12 +115,12 @@ fn head(trial: &Trial) -> String {
     )
 }
 
-/// One row; the first column stands left, the others right.
-fn line(columns: &[Vec<String>], row: usize) -> String {
+/// One row of `all`; the first column stands left, the others right.
+fn line(row: &[String], all: &[Vec<String>]) -> String {
     let mut line = String::new();
-    for (index, column) in columns.iter().enumerate() {
-        let width = column.iter().map(|cell| cell.chars().count()).max();
-        let (cell, width) = (&column[row], width.unwrap_or(0));
+    for (index, cell) in row.iter().enumerate() {
+        let width = all.iter().map(|row| row[index].chars().count()).max();
+        let width = width.unwrap_or(0);
         match index {
             0 => line.push_str(&format!("{cell:<width$}")),
             _ => line.push_str(&format!("  {cell:>width$}")),
@@ -119,7 +129,7 @@ fn line(columns: &[Vec<String>], row: usize) -> String {
     line
 }
 
-fn legend(trial: &Trial) -> String {
+pub(super) fn legend(trial: &Trial) -> String {
     let keys = match (&trial.roles.key, &trial.roles.time) {
         (Some(_), Some(_)) => {
             "; key: means over keys with rows of both classes; card@100: compromised keys among the \

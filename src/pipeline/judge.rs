@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::Batch;
 use crate::config;
-use crate::detect::{Claim, Detector, Model, Policy, Reason, Scored, Verdict};
+use crate::detect::{Claim, Detector, Explanation, Model, Policy, Scored, Verdict};
 use crate::metrics::{DeadLetterClass, ScoreFigures, ScoreHistograms};
 use crate::record::{Decoded, Decoder, PathError, Vocabularies};
 use crate::vae::WeightError;
@@ -88,7 +88,7 @@ pub struct Finding {
     pub claim: Claim,
     /// The threshold on p that made it one.
     pub threshold_p: f64,
-    pub reasons: Vec<Reason>,
+    pub explanation: Explanation,
     /// What an episode belongs to.
     pub key: Option<Vec<u8>>,
     /// The time of the event, epoch milliseconds: the field of `input.time`, else the record's own;
@@ -258,14 +258,13 @@ impl Judge {
                 judged.normal += 1;
                 judged.muted += 1;
             }
-            Verdict::Outlier => {
-                let finding = self.finding(threshold, batch, row, cells);
-                judged.outliers.push(finding);
-            }
+            Verdict::Outlier => judged.outliers.push(self.finding(threshold, batch, row)),
         }
     }
 
-    fn finding(&self, threshold: f64, batch: &Batch, row: usize, cells: &[f64]) -> Finding {
+    fn finding(&mut self, threshold: f64, batch: &Batch, row: usize) -> Finding {
+        let cells = &self.cells[row * self.fields..][..self.fields];
+        let explanation = self.detector.explanation(row, cells);
         let (decoded, scored) = (&self.rows[row], self.detector.scored()[row]);
         let record = &batch.records()[decoded.record];
         let range = decoded.key.clone();
@@ -275,7 +274,7 @@ impl Judge {
             scored,
             claim: self.detector.model().calibration.claim(scored.score),
             threshold_p: threshold,
-            reasons: self.detector.reasons(row, cells),
+            explanation,
             key: from_payload
                 .or_else(|| batch.key(record))
                 .map(<[u8]>::to_vec),

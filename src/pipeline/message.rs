@@ -63,6 +63,7 @@ struct OutlierMessage<'a> {
     reconstruction_log_likelihood: f32,
     kl: f32,
     reasons: &'a [Reason],
+    latent: f32,
     model: &'a ModelReference,
     #[serde(skip_serializing_if = "Option::is_none")]
     reference: Option<Reference>,
@@ -103,7 +104,8 @@ impl Messages {
         let episode_key = finding.key.as_deref().unwrap_or_default();
         let episode = self.episodes.assign(episode_key, &id, finding.time_ms);
         let key = finding.key.as_deref().map(|key| self.redaction.key(key));
-        let mut reasons = finding.reasons.clone();
+        let latent = finding.explanation.latent;
+        let mut reasons = finding.explanation.reasons.clone();
         reasons.truncate(REASONS);
         reasons.retain(|reason| reason.share >= LEAST_SHARE);
         self.redaction.reasons(&mut reasons);
@@ -117,7 +119,7 @@ impl Messages {
             offset: record.offset,
             timestamp: rfc3339(finding.time_ms),
             key: key.as_deref().map(printable),
-            summary: sentence(&reasons),
+            summary: sentence(&reasons, latent),
             claim: finding.claim.to_string(),
             p: finding.scored.p,
             severity: finding.scored.severity(),
@@ -128,6 +130,7 @@ impl Messages {
             reconstruction_log_likelihood: finding.scored.log_likelihood,
             kl: finding.scored.kl,
             reasons: &reasons,
+            latent,
             model: &self.model,
             reference: None,
         };

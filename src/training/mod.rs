@@ -12,6 +12,9 @@ mod learn;
 mod quantiles;
 mod reservoir;
 mod terms;
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;
 mod trainer;
 
 pub use collection::{Collection, Material, Source};
