@@ -286,11 +286,15 @@ mod tests {
     }
 
     #[test]
-    fn missing_marks_start_without_weight() {
+    fn missing_marks_and_words_without_a_class_start_without_weight() {
         let (shape, member, _) = sample();
-        let first = member.values(FIRST);
-        let (values, marks) = first.split_at(shape.width() * shape.hidden);
-        assert!(values.iter().all(|&weight| weight != 0.0));
-        assert!(marks.iter().all(|&weight| weight == 0.0));
+        // A number, a flag, then three classes, of which the first is that of words without one.
+        let unheard = |column: usize| column == 2 || column >= shape.width();
+        let first = member.values(FIRST).chunks_exact(shape.hidden);
+        for (column, weights) in first.enumerate() {
+            let silent = weights.iter().all(|&weight| weight == 0.0);
+            assert_eq!(silent, unheard(column), "column {column}");
+            assert!(silent || weights.iter().all(|&weight| weight != 0.0));
+        }
     }
 }

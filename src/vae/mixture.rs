@@ -193,8 +193,9 @@ impl Clusters {
             }
         }
         for (cluster, &count) in counts.iter().enumerate().filter(|(_, count)| **count > 0) {
-            for unit in cluster * self.latent..(cluster + 1) * self.latent {
-                self.centres[unit] = (sums[unit] / count as f64) as f32;
+            let at = cluster * self.latent..(cluster + 1) * self.latent;
+            for (centre, sum) in self.centres[at.clone()].iter_mut().zip(&sums[at]) {
+                *centre = (sum / count as f64) as f32;
             }
         }
     }

@@ -217,7 +217,7 @@ fn trained(set: &Set, name: &str, arguments: &Arguments) -> anyhow::Result<Arc<M
         name: format!("file {name}"),
         offsets: vec![],
     };
-    let model = learn(collection, source, &settings, String::new(), &mut |_| {
+    let model = learn(collection, source, &settings, &mut |_| {
         ControlFlow::Continue(())
     })?;
     eprintln!("{name}: trained in {:.1} s", began.elapsed().as_secs_f64());

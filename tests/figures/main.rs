@@ -3,6 +3,8 @@
 //! The data are looked for in the folder that `--data` names, else at `OUTLIERD_TEST_DATA`, else in `../shared/data`.
 //! A table whose data are absent says so and is skipped.
 
+#![allow(clippy::print_stdout)]
+
 mod data;
 mod explanations;
 mod images;

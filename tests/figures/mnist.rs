@@ -220,7 +220,7 @@ fn score(
     let mut found = Vec::with_capacity(images.len());
     thread::scope(|scope| {
         let workers: Vec<_> = (0..arguments.threads.max(1))
-            .map(|_| scope.spawn(&work))
+            .map(|_| scope.spawn(work))
             .collect();
         for worker in workers {
             let part = worker

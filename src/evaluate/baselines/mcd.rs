@@ -80,7 +80,7 @@ struct Search<'a> {
 
 impl Search<'_> {
     fn new(rows: &Matrix, ridge: f64) -> Search<'_> {
-        let half = (rows.rows() + rows.width() + 1) / 2;
+        let half = (rows.rows() + rows.width()).div_ceil(2);
         Search {
             rows,
             half: half.min(rows.rows()),
@@ -186,7 +186,7 @@ mod tests {
             1.134_807,
             1.184_53,
             4.095_856,
-            257.876_525,
+            257.876_53,
             2.398_619,
             0.972_376,
             0.657_459,
@@ -195,7 +195,7 @@ mod tests {
             1.046_133,
             2.261_878,
             1.582_32,
-            226.448_043,
+            226.448_04,
             2.604_144,
             1.145_58,
             4.162_155,
@@ -203,10 +203,10 @@ mod tests {
             5.0,
             4.520_166,
             2.696_961,
-            926.265_431,
-            400.342_431,
+            926.265_44,
+            400.342_43,
             963.443_57,
-            1048.775_395,
+            1_048.775_4,
         ];
         let rows = reference::rows();
         for seed in 0..5 {
