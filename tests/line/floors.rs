@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Floors in tenths, so that the domain can have floors of its own.
-const FLOORS: [(&str, u32); 20] = [
+const FLOORS: [(&str, u32); 21] = [
     ("config", 0),
     ("metrics", 0),
     ("health", 0),
