@@ -59,7 +59,8 @@ fn literal(value: &toml::Value) -> String {
     match value {
         toml::Value::String(text) => text.clone(),
         toml::Value::Integer(number) => number.to_string(),
-        toml::Value::Float(number) => number.to_string(),
+        // With its point: 1.0 and not 1.
+        toml::Value::Float(number) => format!("{number:?}"),
         toml::Value::Boolean(boolean) => boolean.to_string(),
         toml::Value::Array(elements) => {
             let elements: Vec<String> = elements.iter().map(literal).collect();

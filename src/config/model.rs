@@ -27,7 +27,7 @@ pub struct Train {
     pub since: Duration,
     /// Rows that are learnt from at most: an even sample, where there are more.
     pub max_rows: usize,
-    /// Share of the rows, the newest ones, that is held out for calibration.
+    /// Share of the rows, in stretches over the whole time, that is held out for calibration.
     pub calibration_share: f64,
     /// Width of each hidden layer.
     pub hidden: usize,

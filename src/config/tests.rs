@@ -50,7 +50,7 @@ fn the_least_configuration_has_the_defaults() {
     assert!(config.dead_letter.payload);
     assert_eq!(config.model.path, PathBuf::from("model.safetensors"));
     assert_eq!(config.train.since, Duration::from_secs(7 * 86400));
-    assert_eq!(config.train.floors, [0.2]);
+    assert_eq!(config.train.floors, [0.1, 0.2, 0.4, 1.0]);
     assert_eq!(config.detect.budget, Budget::Share(0.001));
     assert_eq!(config.line.batch_bytes, 4 << 20);
     assert_eq!(config.http.bind.to_string(), "127.0.0.1:9464");
