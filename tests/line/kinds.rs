@@ -176,7 +176,7 @@ impl Judged {
                 .decode(record.as_bytes(), &mut words, &mut cells)
                 .unwrap();
             scored.push(detector.score(&cells).unwrap()[0]);
-            let reasons = detector.reasons(0, &cells).into_iter();
+            let reasons = detector.explanation(0, &cells).reasons.into_iter();
             blamed.push(reasons.map(|reason| reason.field).collect());
         }
         Judged { scored, blamed }
