@@ -313,6 +313,10 @@ fn one_absurd_amount_among_the_training_rows_spoils_nothing() {
     assert!(ordinary.flagged(0.05) < 0.15, "{}", ordinary.flagged(0.05));
     let mut off = sales(2, CHANGED);
     off.iter_mut().for_each(|sale| sale.till = Some(17.0));
+    let unspoilt = Judged::by(&train(&sales(1, ROWS)), &off);
     let off = Judged::by(&model, &off);
-    assert!(off.flagged(0.01) > 0.8, "{}", off.flagged(0.01));
+    // The amounts' own tail is heavy, so that even without the absurd one the till is flagged at 1 % in one
+    // sale of six only, and at 2 % in all.
+    assert!(off.flagged(0.01) >= unspoilt.flagged(0.01) - 0.1);
+    assert!(off.flagged(0.02) > 0.8, "{}", off.flagged(0.02));
 }

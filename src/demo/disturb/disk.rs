@@ -27,7 +27,8 @@ pub(super) fn write(directory: &Path, bytes: u64, turn: &Turn<'_>) -> Result<u64
     let mut temporary = Temporary::create(directory)?;
     let chunk = noise();
     let mut written = 0;
-    while !turn.is_over() {
+    // The first chunk is due at once, even where making it has taken all the time.
+    while !turn.is_over() || (written == 0 && !turn.is_stopped()) {
         if written + CHUNK <= turn.due(bytes, 1.0).max(CHUNK) && written + CHUNK <= bytes {
             temporary
                 .file

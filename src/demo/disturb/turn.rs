@@ -24,7 +24,12 @@ impl<'a> Turn<'a> {
     }
 
     pub(super) fn is_over(&self) -> bool {
-        self.stop.load(Ordering::Relaxed) || self.elapsed() >= self.length
+        self.is_stopped() || self.elapsed() >= self.length
+    }
+
+    /// Whether it was told to stop.
+    pub(super) fn is_stopped(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
     }
 
     pub(super) fn elapsed(&self) -> Duration {
