@@ -3,7 +3,6 @@
 //! [`Trial::prepare`] settles what is compared on which rows, [`contest`] runs every detector on
 //! them, [`table`], [`json`] and [`report`] show what came of it. [`Ranking`] measures scores against labels,
 //! [`KolmogorovSmirnov`] whether calibration scores and unseen ones have the same distribution,
-//! [`Exceedances`] how many unseen rows a threshold flags by chance,
 //! [`card_precision`] what an investigator with a fixed number of alerts a day finds. [`baselines`]
 //! has the detectors that a network has to beat.
 
@@ -12,7 +11,6 @@ mod card_precision;
 mod cells;
 mod contest;
 mod error;
-mod exceedances;
 mod fields;
 mod findings;
 mod json;
@@ -31,7 +29,6 @@ mod trial;
 pub use card_precision::{DailyScore, card_precision};
 pub use contest::{Contest, contest};
 pub use error::EvaluationError;
-pub use exceedances::Exceedances;
 pub use fields::Fields;
 pub use findings::{Findings, ModelFindings, TopRow};
 pub use json::json;

@@ -5,9 +5,9 @@ use plotters::series::LineSeries;
 use plotters::style::Color;
 
 use super::axis::Axis;
-use super::beta_binomial::false_alarm_interval;
 use super::error::PlotError;
 use super::frame::{Frame, line};
+use super::interval::false_alarm_interval;
 use super::legend::{Entry, Mark};
 use super::palette::{EMPHASIS, FAINT, INK, series};
 use super::text::{grouped, left_out, percent};

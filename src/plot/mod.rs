@@ -6,7 +6,6 @@
 //! escaped. The same input gives the same bytes.
 
 mod axis;
-mod beta_binomial;
 mod calibration;
 mod contribution;
 mod curve;
@@ -16,6 +15,7 @@ mod frame;
 #[allow(clippy::unwrap_used)]
 mod gallery;
 mod histogram;
+mod interval;
 mod latent_map;
 mod legend;
 mod page;
@@ -27,12 +27,12 @@ mod topic;
 #[allow(clippy::unwrap_used)]
 mod well_formed;
 
-pub use beta_binomial::false_alarm_interval;
 pub use calibration::{Calibration, calibration};
 pub use contribution::{Bar, Contributions, contributions};
 pub use curve::{Curve, precision_recall, roc};
 pub use error::PlotError;
 pub use histogram::{Histogram, ScoreGroup, histogram};
+pub use interval::false_alarm_interval;
 pub use latent_map::{LatentMap, MapGroup, latent_map};
 pub use page::{Page, Section, Table, page};
 pub use palette::Role;

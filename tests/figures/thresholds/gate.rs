@@ -2,8 +2,9 @@
 
 use anyhow::Context;
 use outlierd::config::Budget;
+use outlierd::detect::Exceedances;
 use outlierd::detect::Threshold;
-use outlierd::evaluate::{Exceedances, KolmogorovSmirnov};
+use outlierd::evaluate::KolmogorovSmirnov;
 
 use super::split::Protocol;
 use super::trial::Trial;

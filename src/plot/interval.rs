@@ -6,9 +6,7 @@
 //! order statistic of uniforms. So the count among m unseen rows is beta-binomial (Vovk 2012,
 //! "Conditional validity of inductive conformal predictors", proposition 2a).
 
-/// Where the weight of a count is this much smaller than the largest, the rest is left out: it moves
-/// no quantile that is shown.
-const NEGLIGIBLE: f64 = 1e-15;
+use crate::detect::Exceedances;
 
 /// The interval that holds the realised false-alarm rate of `test` unseen normal rows with
 /// probability `level` (0 to 1, such as 0.99) or a little more, if the budget is kept, with as much
@@ -25,71 +23,11 @@ pub fn false_alarm_interval(
     if test == 0 || !(level > 0.0 && level < 1.0) || !(budget > 0.0 && budget < 1.0) {
         return None;
     }
-    let places = calibration as f64 + 1.0;
     // The budget may be a rank over n + 1, which division makes a little too small.
-    let rank = (budget * places * (1.0 + 1e-9)).floor();
-    if rank < 1.0 || rank >= places {
-        return None;
-    }
-    let weights = Weights::new(rank, places - rank, test);
-    let outside = (1.0 - level) / 2.0;
+    let rank = (budget * (calibration as f64 + 1.0) * (1.0 + 1e-9)).floor() as usize;
+    let (least, most) = Exceedances::new(rank, calibration, test)?.interval(level);
     let share = |count: usize| count as f64 / test as f64;
-    Some((
-        share(weights.quantile(outside)),
-        share(weights.quantile(1.0 - outside)),
-    ))
-}
-
-/// The probabilities of consecutive counts, up to a factor.
-struct Weights {
-    first: usize,
-    weights: Vec<f64>,
-}
-
-impl Weights {
-    /// Of Beta-binomial(`test`, a, b) with a and b at least 1. It has one mode; from there the weights
-    /// follow from their ratios, which need no logarithm of a gamma function.
-    fn new(a: f64, b: f64, test: usize) -> Weights {
-        let all = test as f64;
-        // The weight of count j + 1 over that of j.
-        let ratio = |j: f64| (all - j) * (a + j) / ((j + 1.0) * (b + all - j - 1.0));
-        let mut mode = (all * a / (a + b)) as usize;
-        while mode < test && ratio(mode as f64) > 1.0 {
-            mode += 1;
-        }
-        while mode > 0 && ratio(mode as f64 - 1.0) < 1.0 {
-            mode -= 1;
-        }
-        let mut below = Vec::new();
-        let (mut count, mut weight) = (mode, 1.0);
-        while count > 0 && weight > NEGLIGIBLE {
-            count -= 1;
-            weight /= ratio(count as f64);
-            below.push(weight);
-        }
-        below.reverse();
-        let first = mode - below.len();
-        let mut weights = below;
-        let (mut count, mut weight) = (mode, 1.0);
-        weights.push(weight);
-        while count < test && weight > NEGLIGIBLE {
-            weight *= ratio(count as f64);
-            count += 1;
-            weights.push(weight);
-        }
-        Weights { first, weights }
-    }
-
-    /// The smallest count with at least the share `at` of the probability at or below it.
-    fn quantile(&self, at: f64) -> usize {
-        let wanted = at * self.weights.iter().sum::<f64>();
-        let mut sum = 0.0;
-        let place = self.weights.iter().position(|weight| {
-            sum += weight;
-            sum >= wanted
-        });
-        self.first + place.unwrap_or(self.weights.len() - 1)
-    }
+    Some((share(least), share(most)))
 }
 
 #[cfg(test)]
