@@ -136,6 +136,8 @@ fn learn(
         batch: arguments.batch,
         parts: arguments.threads.max(1),
         drawn: true,
+        // The evidence lower bound itself.
+        beta: 1.0,
         warmup: 0.05,
         // Bounds none but the first gradients, of hundreds of nats.
         clip: 200.0,
