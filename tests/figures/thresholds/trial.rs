@@ -47,7 +47,6 @@ impl Trial {
             collection,
             source,
             &config.train,
-            String::new(),
             &mut |_| ControlFlow::Continue(()),
         )?;
         let calibration = model.calibration.clone();
