@@ -7,7 +7,8 @@
 //! seen the odd value and follows it.
 //!
 //! Energies and not scores are compared: a score weighs the members and their terms by how much they vary between
-//! rows, which is right between rows and not between the fields of one. FIGURES
+//! rows, which is right between rows and not between the fields of one. What a linear model says is joined to this by
+//! [`super::linear`].
 
 use std::ops::Range;
 

@@ -317,7 +317,7 @@ mod tests {
             values.extend([at, at + noise, at - noise]);
         }
         let linear = Linear::fit(&numbers(3), &values, &[1.0; 600]);
-        let opinion = linear.opinion(&numbers(3).heads, &[0.5, 0.62, 0.5], &[1.0; 3]);
+        let opinion = linear.opinion(&numbers(3).heads, &[0.5, 0.65, 0.5], &[1.0; 3]);
         let lost: Vec<f64> = opinion
             .unwrap()
             .columns

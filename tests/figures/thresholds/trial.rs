@@ -43,12 +43,9 @@ impl Trial {
             collection.add(&material.records[row], -1);
         }
         let source = Source::default();
-        let model = learn(
-            collection,
-            source,
-            &config.train,
-            &mut |_| ControlFlow::Continue(()),
-        )?;
+        let model = learn(collection, source, &config.train, &mut |_| {
+            ControlFlow::Continue(())
+        })?;
         let calibration = model.calibration.clone();
         let fields = material.fields.len();
         let mut vocabularies = Vocabularies::frozen(model.encoding.vocabularies());
