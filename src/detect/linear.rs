@@ -255,6 +255,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::config::Kind;
+    use crate::features::EncodedField;
 
     fn numbers(columns: usize) -> Shape {
         Shape {
@@ -361,6 +363,54 @@ mod tests {
                 .excess,
             0.0
         );
+    }
+
+    #[test]
+    fn both_opinions_of_a_number_count_alike_and_words_are_the_networks_alone() {
+        let field = |kind, part| EncodedField {
+            path: "f".into(),
+            kind,
+            vocabulary: vec![],
+            parts: vec![part],
+        };
+        let number = || Part::Scaled {
+            mean: 10.0,
+            deviation: 2.0,
+            low: 0.0,
+            high: 20.0,
+            decimals: None,
+        };
+        let encoding = Encoding {
+            fields: vec![
+                field(Kind::Categorical, Part::OneHot { classes: 2 }),
+                field(Kind::Numeric, number()),
+                field(Kind::Numeric, number()),
+            ],
+        };
+        let conditional = |field| Conditional {
+            field,
+            replacement: 0.0,
+            score: 0.0,
+            energy: 3.0,
+            expectation: Expectation::Number {
+                mean: 9.0,
+                deviation: 2.0,
+            },
+        };
+        let linear = linear(&[1.0, 0.0, 0.0, 1.0]);
+        let mut conditionals = [0, 1, 2].map(conditional);
+        let opinion = linear.given(&[Some(3.0), None]).unwrap();
+        opinion.join(&encoding, 9.0, &mut conditionals);
+        // By the networks it loses 9 - 3 nats, by the linear model (3^2 - 1) / 2.
+        assert_eq!(conditionals.each_ref().map(|c| c.energy), [3.0, 4.0, 3.0]);
+        assert_eq!(conditionals[0].expectation, conditional(0).expectation);
+        // Midway between 9 +- 2 and 10 +- 2.
+        let joined = Expectation::Number {
+            mean: 9.5,
+            deviation: 4.25_f64.sqrt(),
+        };
+        assert_eq!(conditionals[1].expectation, joined);
+        assert_eq!(conditionals[2].expectation, joined);
     }
 
     #[test]
