@@ -3,6 +3,9 @@
 //! A network sees no difference below its floor, a tenth of a deviation at least. Fields that repeat each other leave a
 //! residual far below that, and a linear model sees it. What it says of a field is a density given all others, as what
 //! the networks say is: both opinions are in nats, and count alike. Scores and verdicts do not know of it.
+//!
+//! Of shifted fields (`figures explanations`), the networks alone name 81 % first on `fault`, the linear model alone 92 %,
+//! both 93 %; on `vowels` 93, 88 and 95 %. The larger of both opinions is worse than their mean there: 89 % on `vowels`.
 
 use nalgebra::{DMatrix, DVector};
 
