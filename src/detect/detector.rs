@@ -193,18 +193,28 @@ impl Detector {
     /// of scoring.
     pub fn explanation(&mut self, row: usize, cells: &[f64]) -> Explanation {
         let fields = 0..self.model.encoding.fields.len();
-        let conditionals = self.conditionals(fields, cells);
+        let mut conditionals = self.conditionals(fields, cells);
         let energy = mean_score(self.outputs.iter().map(|output| energy(output, row)));
         let ordinary = self.model.members.iter();
         let ordinary =
             mean_score(ordinary.map(|fitted| fitted.nll.center + fitted.code_nll.center));
+        let mut excess = energy - ordinary;
+        let (values, present) = (
+            &self.values[row * self.width..][..self.width],
+            &self.present[row * self.heads..][..self.heads],
+        );
+        let linear = &self.model.linear;
+        if let Some(opinion) = linear.opinion(&self.model.shape.heads, values, present) {
+            opinion.join(&self.model.encoding, energy, &mut conditionals);
+            excess = 0.5 * (excess + opinion.excess);
+        }
         explain(
             &self.model.encoding,
             &self.policy,
             cells,
             &conditionals,
             energy,
-            energy - ordinary,
+            excess,
         )
     }
 

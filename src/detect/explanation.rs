@@ -5,7 +5,8 @@ use std::cmp::Ordering;
 use serde::Serialize;
 
 use super::Policy;
-use super::attribution::{Conditional, Expectation};
+use super::attribution::Conditional;
+use super::distribution::Expectation;
 use crate::config::Kind;
 use crate::features::{EncodedField, Encoding, Part};
 

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::Calibration;
+use super::{Calibration, Linear};
 use crate::config::TrainingData;
 use crate::features::Encoding;
 use crate::vae::{Member, Mixture, Shape};
@@ -14,6 +14,8 @@ pub struct Model {
     pub encoding: Encoding,
     pub shape: Shape,
     pub members: Vec<Fitted>,
+    /// Of the rows that the networks were fitted on; for explanations alone.
+    pub linear: Linear,
     pub calibration: Calibration,
     pub held_out: HeldOut,
     pub provenance: Provenance,

@@ -10,7 +10,7 @@ use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use sha2::{Digest, Sha256};
 
 use super::manifest::{FORMAT, Manifest};
-use crate::detect::{Calibration, Detector, Fitted, Golden, Model, Policy, hex};
+use crate::detect::{Calibration, Detector, Fitted, Golden, Linear, Model, Policy, hex};
 use crate::vae::{Member, Mixture};
 
 /// The key of the manifest in the safetensors header.
@@ -148,6 +148,10 @@ fn tensors(model: &Model) -> Tensors {
             medians,
         );
     }
+    let (means, covariance) = (model.linear.means(), model.linear.covariance());
+    add("linear.means".into(), vec![means.len()], means);
+    let square = vec![means.len(); 2];
+    add("linear.covariance".into(), square, covariance);
     let scores = model.calibration.scores();
     add("calibration.scores".into(), vec![scores.len()], scores);
     tensors.sort_by(|a, b| a.0.cmp(&b.0));
@@ -291,6 +295,12 @@ fn assemble(manifest: &Manifest, tensors: &SafeTensors<'_>) -> Result<Model, Str
     if members.is_empty() {
         return Err("it has no network".into());
     }
+    let linear = read("linear.means").zip(read("linear.covariance"));
+    let linear = linear
+        .and_then(|((_, means), (_, covariance))| {
+            Linear::from_parts(&manifest.shape, means, covariance)
+        })
+        .ok_or("its linear model is missing or not a finite covariance")?;
     let (_, scores) = read("calibration.scores").ok_or("its calibration scores are missing")?;
     let calibration = Calibration::from_parts(
         scores,
@@ -303,6 +313,7 @@ fn assemble(manifest: &Manifest, tensors: &SafeTensors<'_>) -> Result<Model, Str
         encoding: manifest.encoding.clone(),
         shape: manifest.shape.clone(),
         members,
+        linear,
         calibration,
         held_out: manifest.held_out,
         provenance: manifest.provenance.clone(),

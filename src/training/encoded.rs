@@ -1,6 +1,7 @@
 //! Rows as the network sees them.
 
 use super::TrainingError;
+use crate::detect::Linear;
 use crate::features::{Encoding, Table};
 use crate::vae::{Rows, RowsError, Scorer, Scores, Shape};
 
@@ -66,6 +67,11 @@ impl Encoded {
             }
         }
         Ok(all)
+    }
+
+    /// The linear model of these rows.
+    pub(super) fn linear(&self, shape: &Shape) -> Linear {
+        Linear::fit(shape, &self.values, &self.present)
     }
 
     pub(super) fn select(&self, at: &[usize]) -> Encoded {

@@ -8,7 +8,7 @@ use super::encoded::Encoded;
 use super::fold::{Plan, plan};
 use super::quantiles::{quantile, sorted};
 use super::terms::Terms;
-use super::trainer::{Trained, Trainer};
+use super::trainer::{Ensemble, Trained, Trainer};
 use crate::config::Train;
 use crate::detect::{
     Calibration, Detector, Fitted, Golden, Model, Policy, Provenance, Standard, mean_score,
@@ -90,30 +90,30 @@ pub fn learn(
         latent: settings.latent,
     };
     let mut trainer = Trainer::new(&shape, settings, rows, &plan, progress);
-    let (members, terms) = match &plan {
+    let (ensemble, terms) = match &plan {
         Plan::HoldOut(fold) => {
             let fit = Encoded::of(&encoding, &table, &fold.fit);
             let calibrate = Encoded::of(&encoding, &table, &fold.calibrate);
             // The cells are twice as large as what they are encoded to, and have served.
             drop(table);
-            let members = trainer.ensemble(&fit)?;
-            let terms = Terms::of(&shape, &members, &calibrate)?;
-            (members, terms)
+            let ensemble = trainer.ensemble(&fit)?;
+            let terms = Terms::of(&shape, &ensemble.members, &calibrate)?;
+            (ensemble, terms)
         }
         Plan::CrossFit(folds) => {
             let mut terms = Terms::default();
             for fold in folds {
-                let members = trainer.ensemble(&Encoded::of(&encoding, &table, &fold.fit))?;
+                let ensemble = trainer.ensemble(&Encoded::of(&encoding, &table, &fold.fit))?;
                 let block = Encoded::of(&encoding, &table, &fold.calibrate);
-                terms.append(Terms::of(&shape, &members, &block)?);
+                terms.append(Terms::of(&shape, &ensemble.members, &block)?);
             }
             let all: Vec<usize> = (0..rows).collect();
-            let members = trainer.ensemble(&Encoded::of(&encoding, &table, &all))?;
-            (members, terms)
+            let ensemble = trainer.ensemble(&Encoded::of(&encoding, &table, &all))?;
+            (ensemble, terms)
         }
     };
     let cross_fitted = matches!(plan, Plan::CrossFit(_));
-    let mut model = assemble(encoding, shape, members, &terms, cross_fitted, provenance);
+    let mut model = assemble(encoding, shape, ensemble, &terms, cross_fitted, provenance);
     model.golden = golden_rows(&model, &golden)?;
     Ok(model)
 }
@@ -141,7 +141,7 @@ fn check(collection: &Collection) -> Result<(), TrainingError> {
 fn assemble(
     encoding: Encoding,
     shape: Shape,
-    members: Vec<Trained>,
+    Ensemble { members, linear }: Ensemble,
     terms: &Terms,
     cross_fitted: bool,
     provenance: Provenance,
@@ -171,6 +171,7 @@ fn assemble(
         encoding,
         shape,
         members: fitted,
+        linear,
         calibration: Calibration::fit(scores, provenance.data, cross_fitted),
         held_out: terms.held_out(),
         provenance,

@@ -12,12 +12,19 @@ use super::fold::Plan;
 use super::quantiles::{quantile, sorted};
 use super::{Progress, TrainingError};
 use crate::config::{Train, TrainingData};
+use crate::detect::Linear;
 use crate::vae::{self, Member, Mixture, Recipe, Scorer, Shape, WeightError};
 
 /// A network with the density of its codes.
 pub(super) struct Trained {
     pub(super) member: Member,
     pub(super) mixture: Mixture,
+}
+
+/// The networks of an ensemble, and the linear model of the rows that they were fitted on.
+pub(super) struct Ensemble {
+    pub(super) members: Vec<Trained>,
+    pub(super) linear: Linear,
 }
 
 impl Trained {
@@ -91,7 +98,7 @@ impl<'a> Trainer<'a> {
         })
     }
 
-    pub(super) fn ensemble(&mut self, rows: &Encoded) -> Result<Vec<Trained>, TrainingError> {
+    pub(super) fn ensemble(&mut self, rows: &Encoded) -> Result<Ensemble, TrainingError> {
         let cleaned = match self.cleaning(rows.count) {
             Some(recipe) => {
                 let stiff = self.train(rows, &[recipe])?;
@@ -104,14 +111,14 @@ impl<'a> Trainer<'a> {
             .map(|(index, &floor)| self.recipe(rows.count, floor, index))
             .collect();
         let members = self.train(cleaned, &recipes)?;
-        members
-            .into_iter()
-            .zip(&recipes)
-            .map(|(member, recipe)| {
-                let mixture = self.mixture(&member, cleaned, recipe.seed)?;
-                Ok(Trained { member, mixture })
-            })
-            .collect()
+        let members = members.into_iter().zip(&recipes).map(|(member, recipe)| {
+            let mixture = self.mixture(&member, cleaned, recipe.seed)?;
+            Ok(Trained { member, mixture })
+        });
+        Ok(Ensemble {
+            members: members.collect::<Result<_, TrainingError>>()?,
+            linear: cleaned.linear(self.shape),
+        })
     }
 
     /// The aggregated posterior of `member` over the rows that it was fitted on.
