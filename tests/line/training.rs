@@ -110,7 +110,7 @@ fn empty_cells_nan_and_null_are_missing_and_are_counted() {
     let said = said(&ended);
     assert!(said.contains("rows       300 in"), "{said}");
     assert!(said.contains("missing: y in 60.0 % of the rows"), "{said}");
-    let null = |row: usize| if row % 2 == 0 { "null" } else { "1.5" };
+    let null = |row: usize| if row.is_multiple_of(2) { "null" } else { "1.5" };
     let rows: Vec<String> = (0..300)
         .map(|row| format!("{{\"x\":{row},\"y\":{}}}", null(row)))
         .collect();
