@@ -292,7 +292,7 @@ pub struct Evaluate {
     /// Judge this model instead of training one
     #[arg(long, short, value_name = "FILE")]
     pub model: Option<PathBuf>,
-    /// Fields and [train] of this configuration; without it fields are inferred
+    /// Take the fields and the training settings of this configuration; without it fields are inferred
     #[arg(long, short, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// The training rows are known to hold no anomalies

@@ -18,7 +18,7 @@ use super::shape::{Head, Shape, ShapeError};
 const LEAST_ROWS: usize = 20;
 
 /// Where a training run stands after a step. Losses are means over the step's rows, in nats; with
-/// [`Objective::SquaredError`] the surprise is the squared error in scaled units instead.
+/// [`Objective::SquaredError`](super::Objective::SquaredError) the surprise is the squared error in scaled units instead.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Progress {
     /// Steps done, 1 or more.
