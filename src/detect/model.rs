@@ -32,8 +32,6 @@ pub struct Fitted {
     pub nll: Standard,
     /// Of the NLL of the row's code.
     pub code_nll: Standard,
-    /// Median of each head's NLL: what an ordinary record's head costs. One a head.
-    pub head_medians: Vec<f32>,
 }
 
 /// A scale on which the median of held-out rows is 0 and their 0.9 quantile is 1.

@@ -141,12 +141,6 @@ fn tensors(model: &Model) -> Tensors {
         ] {
             add(format!("member.{index}.mixture.{name}"), shape, values);
         }
-        let medians = &fitted.head_medians;
-        add(
-            format!("member.{index}.head_medians"),
-            vec![medians.len()],
-            medians,
-        );
     }
     let (means, covariance) = (model.linear.means(), model.linear.covariance());
     add("linear.means".into(), vec![means.len()], means);
@@ -268,13 +262,7 @@ fn assemble(manifest: &Manifest, tensors: &SafeTensors<'_>) -> Result<Model, Str
             read(&format!("member.{index}.{name}"))
         })
         .map_err(|e| e.to_string())?;
-        let (_, head_medians) = read(&format!("member.{index}.head_medians"))
-            .filter(|(_, medians)| medians.len() == manifest.shape.heads.len())
-            .ok_or("the medians of its heads are missing")?;
-        if !(stated.nll.is_sound()
-            && stated.code_nll.is_sound()
-            && head_medians.iter().all(|median| median.is_finite()))
-        {
+        if !(stated.nll.is_sound() && stated.code_nll.is_sound()) {
             return Err("its standardisation is not finite".into());
         }
         let part = |name: &str| Some(read(&format!("member.{index}.mixture.{name}"))?.1);
@@ -289,7 +277,6 @@ fn assemble(manifest: &Manifest, tensors: &SafeTensors<'_>) -> Result<Model, Str
             mixture,
             nll: stated.nll,
             code_nll: stated.code_nll,
-            head_medians,
         });
     }
     if members.is_empty() {

@@ -43,8 +43,8 @@ impl Encoded {
         Rows::new(shape, &self.values, &self.present)
     }
 
-    /// What `scorer`, of this shape, says of every row and of its heads; not what it expects in each
-    /// column, which would take more memory than the rows themselves.
+    /// What `scorer`, of this shape, says of every row; not of its heads or columns, which would take
+    /// more memory than the rows themselves.
     pub(super) fn scores(&self, shape: &Shape, scorer: &Scorer) -> Result<Scores, TrainingError> {
         let (mut all, mut block) = (Scores::default(), Scores::default());
         let values = self.values.chunks(BLOCK * self.width);
@@ -56,7 +56,6 @@ impl Encoded {
                 (&mut all.kl, &block.kl),
                 (&mut all.squared_error, &block.squared_error),
                 (&mut all.code_nll, &block.code_nll),
-                (&mut all.head_nll, &block.head_nll),
                 (&mut all.code, &block.code),
                 (&mut all.code_variance, &block.code_variance),
             ] {

@@ -148,13 +148,11 @@ fn assemble(
 ) -> Model {
     let mut fitted = Vec::with_capacity(members.len());
     for (index, Trained { member, mixture }) in members.into_iter().enumerate() {
-        let heads = terms.heads[index].iter();
         fitted.push(Fitted {
             member,
             mixture,
             nll: standard(&terms.nll[index]),
             code_nll: standard(&terms.code_nll[index]),
-            head_medians: heads.map(|nll| quantile(&sorted(nll), 0.5)).collect(),
         });
     }
     let scores: Vec<f32> = (0..terms.rows)

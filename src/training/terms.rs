@@ -13,8 +13,6 @@ pub(super) struct Terms {
     pub(super) nll: Vec<Vec<f32>>,
     /// By member: NLL of each row's code.
     pub(super) code_nll: Vec<Vec<f32>>,
-    /// By member and head: the head's NLL of each row.
-    pub(super) heads: Vec<Vec<Vec<f32>>>,
     pub(super) rows: usize,
     /// Sums over rows, means over members.
     surprise: f64,
@@ -34,10 +32,6 @@ impl Terms {
         };
         for member in members {
             let scores = rows.scores(shape, &member.scorer(shape)?)?;
-            let head = |head| (0..rows.count).map(move |row| row * rows.heads + head);
-            let heads = 0..rows.heads;
-            let heads = heads.map(|index| head(index).map(|at| scores.head_nll[at]).collect());
-            terms.heads.push(heads.collect());
             let mean = |of: &[f32]| {
                 of[..rows.count]
                     .iter()
@@ -63,14 +57,6 @@ impl Terms {
             all.extend(more);
         }
         for (all, more) in self.code_nll.iter_mut().zip(other.code_nll) {
-            all.extend(more);
-        }
-        for (all, more) in self
-            .heads
-            .iter_mut()
-            .flatten()
-            .zip(other.heads.into_iter().flatten())
-        {
             all.extend(more);
         }
         self.rows += other.rows;
