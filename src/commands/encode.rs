@@ -7,9 +7,9 @@ use serde_json::json;
 
 use super::latent_map::Points;
 use super::printer::{Printer, note};
-use super::score::{any_input, budget, open_field};
+use super::score::{budget, open_field};
 use crate::cli::{self, RowFormat};
-use crate::config::Field;
+use crate::config::{Field, Input};
 use crate::detect::{Detector, Model, Policy, Scored, Threshold};
 use crate::files;
 use crate::generate::{FieldError, Reconstruction, member};
@@ -91,7 +91,7 @@ impl Encoding {
             printer.row(names.into_iter().chain(codes).chain(deviations))?;
         }
         Ok(Encoding {
-            decoder: Decoder::new(&fields, &any_input())?,
+            decoder: Decoder::new(&fields, &Input::of_records())?,
             vocabularies: Vocabularies::frozen(model.encoding.vocabularies()),
             errors: Reconstruction::new(Arc::clone(&model)),
             detector: Detector::new(model, Arc::new(Policy::open(fields.len())))?,

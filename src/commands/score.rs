@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::json;
 
 use crate::cli;
-use crate::config::{Budget, Direction, Field, Input, Policy as CellPolicy, Start};
+use crate::config::{Budget, Field, Input};
 use crate::detect::{Detector, FieldPolicy, Policy, Threshold, Verdict, sentence};
 use crate::features::EncodedField;
 use crate::files;
@@ -27,7 +27,7 @@ pub(super) fn run(arguments: &cli::Score) -> anyhow::Result<()> {
         fields: fields.iter().map(FieldPolicy::of).collect(),
     };
     let mut scoring = Scoring {
-        decoder: Decoder::new(&fields, &any_input())?,
+        decoder: Decoder::new(&fields, &Input::of_records())?,
         vocabularies: Vocabularies::frozen(model.encoding.vocabularies()),
         detector: Detector::new(Arc::clone(model), Arc::new(policy))?,
         fields: fields.len(),
@@ -132,26 +132,5 @@ pub(super) fn budget(text: &str) -> anyhow::Result<Budget> {
 }
 
 pub(super) fn open_field(field: &EncodedField) -> Field {
-    Field {
-        path: field.path.clone(),
-        kind: field.kind,
-        required: false,
-        direction: Direction::Both,
-        min_deviation: 0.0,
-    }
-}
-
-/// Rows of a file: nothing is filtered, what is missing is masked.
-pub(super) fn any_input() -> Input {
-    Input {
-        topic: String::new(),
-        group: String::new(),
-        start: Start::Earliest,
-        filter: None,
-        key: None,
-        time: None,
-        missing: CellPolicy::Mask,
-        wrong_type: CellPolicy::DeadLetter,
-        max_record_bytes: usize::MAX,
-    }
+    Field::open(&field.path, field.kind)
 }

@@ -59,6 +59,17 @@ const DIRECTIONS: [(&str, Direction); 3] = [
 ];
 
 impl Field {
+    /// A field that may be missing and of which every deviation counts: the defaults.
+    pub fn open(path: impl Into<String>, kind: Kind) -> Field {
+        Field {
+            path: path.into(),
+            kind,
+            required: false,
+            direction: Direction::Both,
+            min_deviation: 0.0,
+        }
+    }
+
     /// Reads the list `[[fields]]` of the configuration.
     pub(super) fn read_all(root: &mut Section<'_>) -> Option<Vec<Self>> {
         let tables = tables(root)?;

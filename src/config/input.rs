@@ -58,6 +58,22 @@ const STARTS: [(&str, Start); 3] = [
 ];
 
 impl Input {
+    /// Records that come from no topic, as the rows of a file: nothing is filtered, what is missing is
+    /// masked, and no record is too long.
+    pub fn of_records() -> Input {
+        Input {
+            topic: String::new(),
+            group: String::new(),
+            start: Start::Earliest,
+            filter: None,
+            key: None,
+            time: None,
+            missing: Policy::Mask,
+            wrong_type: Policy::DeadLetter,
+            max_record_bytes: usize::MAX,
+        }
+    }
+
     pub(super) fn read(mut section: Section<'_>) -> Option<Self> {
         let remedy = "name the topic that is read, such as topic = \"readings\"";
         let topic = section.required("topic", remedy, name::topic);

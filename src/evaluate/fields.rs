@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::EvaluationError;
 use super::material::{Material, Roles};
-use crate::config::{Config, Direction, Field, Input, Kind, Policy, Start, Train};
+use crate::config::{Config, Field, Input, Kind, Train};
 use crate::detect::Model;
 use crate::record::split_path;
 use crate::record::survey::{Report, Suggestion, Survey};
@@ -73,7 +73,7 @@ impl Fields {
             fields: config.fields,
             input: Input {
                 filter: config.input.filter,
-                ..any_input()
+                ..Input::of_records()
             },
             train: config.train,
             said: Some(said),
@@ -99,17 +99,12 @@ impl Fields {
     /// # Errors
     /// The label is among the fields.
     pub fn of_model(model: &Model, train: Train, roles: &Roles) -> Result<Fields, EvaluationError> {
-        let open = |path: &str, kind| Field {
-            path: path.to_owned(),
-            kind,
-            required: false,
-            direction: Direction::Both,
-            min_deviation: 0.0,
-        };
         let fields = model.encoding.fields.iter();
         let fields = Fields {
-            fields: fields.map(|field| open(&field.path, field.kind)).collect(),
-            input: any_input(),
+            fields: fields
+                .map(|field| Field::open(&field.path, field.kind))
+                .collect(),
+            input: Input::of_records(),
             train: Train {
                 data: model.provenance.data,
                 hidden: model.shape.hidden,
@@ -141,21 +136,6 @@ pub fn default_train() -> Result<Train, EvaluationError> {
         EvaluationError::Usage(format!("the defaults are no configuration: {errors}"))
     })?;
     Ok(config.train)
-}
-
-/// Rows of a file: nothing is filtered, what is missing is masked.
-pub(super) fn any_input() -> Input {
-    Input {
-        topic: String::new(),
-        group: String::new(),
-        start: Start::Earliest,
-        filter: None,
-        key: None,
-        time: None,
-        missing: Policy::Mask,
-        wrong_type: Policy::DeadLetter,
-        max_record_bytes: usize::MAX,
-    }
 }
 
 /// Whether a column name or path, if there is one, is this field's path.
@@ -247,13 +227,7 @@ pub(super) mod tests {
     use crate::evaluate::material::Record;
 
     pub(in crate::evaluate) fn number(path: &str) -> Field {
-        Field {
-            path: path.into(),
-            kind: Kind::Numeric,
-            required: false,
-            direction: Direction::Both,
-            min_deviation: 0.0,
-        }
+        Field::open(path, Kind::Numeric)
     }
 
     fn material(row: impl Fn(usize) -> String) -> Material {

@@ -247,7 +247,6 @@ fn file_name(path: &Path) -> String {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::evaluate::fields::any_input;
     use crate::evaluate::fields::tests::number;
 
     fn read(text: &str, label: &str, labels: Labels) -> Result<Material, EvaluationError> {
@@ -306,7 +305,7 @@ mod tests {
             time: Some("at".into()),
         };
         let kept = material()
-            .keep_usable(&[number("x")], &any_input(), &roles)
+            .keep_usable(&[number("x")], &Input::of_records(), &roles)
             .unwrap();
         assert_eq!(kept.records.len(), 1);
         assert_eq!(kept.records[0].key.as_deref(), Some("7"));
@@ -314,11 +313,11 @@ mod tests {
         assert_eq!(kept.left_out.unusable, 2);
         roles.time = None;
         let kept = material()
-            .keep_usable(&[number("x")], &any_input(), &roles)
+            .keep_usable(&[number("x")], &Input::of_records(), &roles)
             .unwrap();
         assert_eq!(kept.records[1].key.as_deref(), Some("c"));
         roles.key = Some("account".into());
-        let refused = material().keep_usable(&[number("x")], &any_input(), &roles);
+        let refused = material().keep_usable(&[number("x")], &Input::of_records(), &roles);
         let said = refused.unwrap_err().to_string();
         assert!(said.contains("`account`: check --key"), "{said}");
     }

@@ -1,15 +1,9 @@
 //! Fields and inputs that tests start from.
 
-use crate::config::{Direction, Field, Input, Kind, Policy, Start};
+use crate::config::{Field, Input, Kind, Policy, Start};
 
 pub(super) fn field(path: &str, kind: Kind) -> Field {
-    Field {
-        path: path.into(),
-        kind,
-        required: false,
-        direction: Direction::Both,
-        min_deviation: 0.0,
-    }
+    Field::open(path, kind)
 }
 
 pub(super) fn input() -> Input {

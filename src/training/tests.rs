@@ -9,9 +9,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
 
 use super::{Collection, Source, learn};
-use crate::config::{
-    Direction, Field, Input, Kind, Policy as CellPolicy, Start, Train, TrainingData,
-};
+use crate::config::{Direction, Field, Input, Kind, Train, TrainingData};
 use crate::detect::{Detector, Explanation, FieldPolicy, Model, Policy, Side, Verdict, sentence};
 
 /// A pair that goes together, a number of its own, four readings of one thing, and a word.
@@ -56,24 +54,8 @@ fn model() -> &'static Arc<Model> {
                 Kind::Numeric
             }
         };
-        let fields = FIELDS.map(|name| Field {
-            path: name.into(),
-            kind: kind(name),
-            required: false,
-            direction: Direction::Both,
-            min_deviation: 0.0,
-        });
-        let input = Input {
-            topic: String::new(),
-            group: String::new(),
-            start: Start::Earliest,
-            filter: None,
-            key: None,
-            time: None,
-            missing: CellPolicy::Mask,
-            wrong_type: CellPolicy::DeadLetter,
-            max_record_bytes: usize::MAX,
-        };
+        let fields = FIELDS.map(|name| Field::open(name, kind(name)));
+        let input = Input::of_records();
         let mut collection = Collection::new(&fields, &input, usize::MAX).unwrap();
         let mut random = ChaCha8Rng::seed_from_u64(7);
         for _ in 0..1500 {

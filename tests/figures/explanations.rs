@@ -12,9 +12,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
 use nalgebra::{DMatrix, DVector};
-use outlierd::config::{
-    Direction, Field, Input, Kind, Policy as CellPolicy, Start, Train, TrainingData,
-};
+use outlierd::config::{Field, Input, Kind, Train, TrainingData};
 use outlierd::detect::{Detector, Model, Policy, sentence};
 use outlierd::files;
 use outlierd::registry;
@@ -180,25 +178,9 @@ fn trained(set: &Set, name: &str, arguments: &Arguments) -> anyhow::Result<Arc<M
         return Ok(registry::load(path)?.model);
     }
     let fields: Vec<Field> = (0..set.fields)
-        .map(|index| Field {
-            path: format!("f{index}"),
-            kind: Kind::Numeric,
-            required: false,
-            direction: Direction::Both,
-            min_deviation: 0.0,
-        })
+        .map(|index| Field::open(format!("f{index}"), Kind::Numeric))
         .collect();
-    let input = Input {
-        topic: String::new(),
-        group: String::new(),
-        start: Start::Earliest,
-        filter: None,
-        key: None,
-        time: None,
-        missing: CellPolicy::Mask,
-        wrong_type: CellPolicy::DeadLetter,
-        max_record_bytes: usize::MAX,
-    };
+    let input = Input::of_records();
     let mut collection = Collection::new(&fields, &input, usize::MAX)?;
     for row in &set.train {
         let record: serde_json::Map<_, _> = row

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::{Context, ensure};
 use flate2::read::MultiGzDecoder;
-use outlierd::config::{Direction, Field, Kind};
+use outlierd::config::{Field, Kind};
 use outlierd::files;
 use serde_json::{Map, Value};
 
@@ -88,7 +88,7 @@ fn labelled(path: &Path, label: &str, named: &[&str]) -> anyhow::Result<Material
             fields = row
                 .keys()
                 .filter(|path| wanted(path))
-                .map(|path| field(path, Kind::Numeric))
+                .map(|path| Field::open(path, Kind::Numeric))
                 .collect();
         }
         let mark = row.get(label).and_then(Value::as_f64);
@@ -111,7 +111,7 @@ fn network(path: &Path) -> anyhow::Result<Material> {
         true => Kind::Categorical,
         false => Kind::Numeric,
     };
-    let fields = (0..columns).map(|column| field(&format!("f{column}"), kind(column)));
+    let fields = (0..columns).map(|column| Field::open(format!("f{column}"), kind(column)));
     let mut material = Material {
         fields: fields.collect(),
         records: Vec::new(),
@@ -134,14 +134,4 @@ fn network(path: &Path) -> anyhow::Result<Material> {
         material.anomalous.push(row.get(columns) != Some("normal."));
     }
     Ok(material)
-}
-
-fn field(path: &str, kind: Kind) -> Field {
-    Field {
-        path: path.to_owned(),
-        kind,
-        required: false,
-        direction: Direction::Both,
-        min_deviation: 0.0,
-    }
 }
