@@ -28,8 +28,9 @@ fn told_to_stop_in_mid_batch_it_delivers_commits_and_exits_with_0() {
     feed(&client, &rows);
     let mut daemon = Outlierd::start_ready(&setup);
     // The first batch; the rest lies in the one that waits to be full.
-    daemon.wait_records(1000);
-    assert_eq!(client.committed(GROUP, INPUT)[&0], 1000);
+    until("the commit of the first batch", || {
+        (client.committed(GROUP, INPUT).get(&0) == Some(&1000)).then_some(())
+    });
     let status = daemon.terminate();
     assert!(status.success(), "{status} {}", daemon.stderr());
     assert!(
