@@ -48,16 +48,32 @@ impl Standard {
         (value - self.center) / self.spread
     }
 
+    /// As [`Self::of`], but what lies beyond [`FAR`] spreads counts by its logarithm.
+    fn tempered(&self, value: f32) -> f32 {
+        let plain = self.of(value);
+        if plain > FAR {
+            FAR * (1.0 + (plain / FAR).ln())
+        } else {
+            plain
+        }
+    }
+
     /// Whether a value can be put on this scale.
     pub fn is_sound(&self) -> bool {
         self.center.is_finite() && self.spread.is_finite() && self.spread > 0.0
     }
 }
 
+/// From so many spreads on a row's NLL counts by its logarithm. It grows with the square of an error, above all in
+/// networks of small floors: one field with a heavy tail would else outweigh the codes and the other networks, which
+/// rank such rows better (figures: `docs/detection.md`).
+const FAR: f32 = 15.0;
+
 impl Fitted {
-    /// How odd a row with these terms is to this network: the mean of both on their scales.
+    /// How odd a row with these terms is to this network: the mean of both on their scales. No row ranks lower for
+    /// a higher term.
     pub fn score(&self, nll: f32, code_nll: f32) -> f32 {
-        0.5 * (self.nll.of(nll) + self.code_nll.of(code_nll))
+        0.5 * (self.nll.tempered(nll) + self.code_nll.of(code_nll))
     }
 }
 
@@ -149,4 +165,34 @@ impl Model {
 /// Lower-case hexadecimal digits of `bytes`.
 pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const SCALE: Standard = Standard {
+        center: 2.0,
+        spread: 4.0,
+    };
+
+    #[test]
+    fn within_far_a_term_counts_as_it_is_and_beyond_it_by_its_logarithm() {
+        let at = |spreads: f32| SCALE.tempered(SCALE.center + spreads * SCALE.spread);
+        assert_eq!((at(-20.0), at(0.0), at(FAR)), (-20.0, 0.0, FAR));
+        let e = std::f32::consts::E;
+        assert!((at(FAR * e) - 2.0 * FAR).abs() < 1e-4);
+        assert!((at(FAR * e * e) - 3.0 * FAR).abs() < 1e-4);
+    }
+
+    proptest! {
+        #[test]
+        fn no_row_ranks_lower_for_a_higher_term(low in -1e6f32..1e6, more in 0f32..1e6) {
+            let (below, above) = (SCALE.tempered(low), SCALE.tempered(low + more));
+            prop_assert!(below <= above);
+            prop_assert!(above - below <= (SCALE.of(low + more) - SCALE.of(low)) * 1.001 + 1e-3);
+        }
+    }
 }

@@ -157,15 +157,20 @@ fn check(rows: Rows<'_>, shape: &Shape, recipe: &Recipe) -> Result<(), TrainErro
         let (row, column) = (index / shape.width(), index % shape.width());
         return Err(TrainError::NotFinite { row, column });
     }
-    check_classes(rows, shape)?;
+    check_classes(rows, shape, recipe.drawn)?;
     Ok(())
 }
 
-fn check_classes(rows: Rows<'_>, shape: &Shape) -> Result<(), TrainError> {
+/// Two-valued heads and classes are 0 or 1, or, where two-valued ones are `drawn`, their probabilities.
+fn check_classes(rows: Rows<'_>, shape: &Shape, drawn: bool) -> Result<(), TrainError> {
     for (row, values) in rows.values().chunks_exact(shape.width()).enumerate() {
         for (first, head) in shape.columns().filter(|(_, head)| *head != Head::Gaussian) {
             let cells = &values[first..][..head.width()];
-            if let Some(offset) = cells.iter().position(|cell| !(0.0..=1.0).contains(cell)) {
+            let sound = |cell: &f32| match head {
+                Head::Bernoulli if drawn => (0.0..=1.0).contains(cell),
+                _ => *cell == 0.0 || *cell == 1.0,
+            };
+            if let Some(offset) = cells.iter().position(|cell| !sound(cell)) {
                 return Err(TrainError::NotAClass {
                     row,
                     column: first + offset,
@@ -192,7 +197,8 @@ pub enum TrainError {
     #[error("training row {row} is not finite in column {column}")]
     NotFinite { row: usize, column: usize },
     #[error(
-        "training row {row} is not between 0 and 1 in column {column}, which belongs to a class"
+        "training row {row} is neither 0 nor 1 in column {column}, which belongs to a class, nor a probability where \
+         values are drawn"
     )]
     NotAClass { row: usize, column: usize },
     #[error(
@@ -445,6 +451,29 @@ mod tests {
             attempt(&values),
             Err(TrainError::NotFinite { row: 4, column: 1 })
         ));
+    }
+
+    #[test]
+    fn a_probability_is_refused_where_nothing_is_drawn() {
+        let shape = Shape {
+            heads: vec![Head::Bernoulli],
+            ..small(1)
+        };
+        let (mut values, present) = ([0.0, 1.0].repeat(15), [1.0; 30]);
+        values[7] = 0.5;
+        let rows = Rows::new(&shape, &values, &present).unwrap();
+        let attempt = |drawn| {
+            let recipe = Recipe {
+                drawn,
+                ..recipe(1, TrainingData::Clean)
+            };
+            train(rows, &shape, &recipe, &mut |_| CONTINUE)
+        };
+        assert!(matches!(
+            attempt(false),
+            Err(TrainError::NotAClass { row: 7, column: 0 })
+        ));
+        assert!(attempt(true).is_ok());
     }
 
     #[test]

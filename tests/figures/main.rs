@@ -54,7 +54,7 @@ enum Table {
 
 fn main() -> ExitCode {
     if std::env::var_os("RAYON_NUM_THREADS").is_none() {
-        let error = one_thread_a_multiplication();
+        let error = start_over();
         eprintln!("{error:#}");
         return ExitCode::FAILURE;
     }
@@ -85,9 +85,10 @@ fn main() -> ExitCode {
     }
 }
 
-/// As `main` of the program does it: this process starts over with the variables set, since to
-/// set one's own is unsafe. Returns only if it could not.
-fn one_thread_a_multiplication() -> anyhow::Error {
+/// One thread a multiplication, as `main` of the program has it; and the allocator of the GNU C library keeps what is
+/// freed, without which a step on rows of 784 columns takes twice as long (`docs/performance.md`). This process starts
+/// over with the variables set, since to set one's own is unsafe. Returns only if it could not.
+fn start_over() -> anyhow::Error {
     let program = match std::env::current_exe().context("finding this program") {
         Ok(program) => program,
         Err(error) => return error,
@@ -95,6 +96,10 @@ fn one_thread_a_multiplication() -> anyhow::Error {
     let error = Command::new(program)
         .args(std::env::args_os().skip(1))
         .envs([("RAYON_NUM_THREADS", "1"), ("CANDLE_NUM_THREADS", "1")])
+        .envs([
+            ("MALLOC_TRIM_THRESHOLD_", "268435456"),
+            ("MALLOC_MMAP_THRESHOLD_", "33554432"),
+        ])
         .exec();
     anyhow::Error::new(error).context("starting over")
 }

@@ -8,9 +8,7 @@
 
 use std::io::{Write, stdout};
 use std::num::NonZeroUsize;
-use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -56,7 +54,7 @@ pub struct Arguments {
     #[arg(long, default_value_t = 200)]
     batch: usize,
     /// Adam's step size at the start; it falls to 0 along a cosine.
-    #[arg(long, default_value_t = 2e-3)]
+    #[arg(long, default_value_t = 3e-3)]
     rate: f64,
     /// Decides the weights, the noise and the pixels that are drawn.
     #[arg(long, default_value_t = 1)]
@@ -64,9 +62,6 @@ pub struct Arguments {
 }
 
 pub fn run(arguments: &Arguments, data: &Path, quick: bool) -> anyhow::Result<()> {
-    if std::env::var_os("RAYON_NUM_THREADS").is_none() {
-        return one_thread_a_multiplication();
-    }
     let file = |name: &str| data.join("images").join(name);
     if !file("train-images-idx3-ubyte.gz").is_file() {
         eprintln!("skipped: no MNIST in {}", data.join("images").display());
@@ -106,16 +101,6 @@ pub fn run(arguments: &Arguments, data: &Path, quick: bool) -> anyhow::Result<()
         "ln p(x) is below {QUICK_FLOOR}"
     );
     Ok(())
-}
-
-/// This process starts over with the variables set: candle's own threads are slower than one at
-/// products of this size, and the parts of a batch have a thread each.
-fn one_thread_a_multiplication() -> anyhow::Result<()> {
-    let error = Command::new(std::env::current_exe()?)
-        .args(std::env::args().skip(1))
-        .envs([("RAYON_NUM_THREADS", "1"), ("CANDLE_NUM_THREADS", "1")])
-        .exec();
-    Err(error).context("starting over")
 }
 
 struct Trained {

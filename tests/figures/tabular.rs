@@ -16,8 +16,8 @@ const QUICK_SETS: [&str; 4] = ["vowels", "fault", "Waveform", "thyroid"];
 
 /// What the means of ours over the quick sets must reach with seed 1: protocol, AUROC, AP.
 const QUICK_FLOORS: [(Protocol, f64, f64); 2] = [
-    (Protocol::OneClass, 0.5, 0.1),
-    (Protocol::Contaminated, 0.5, 0.1),
+    (Protocol::OneClass, 0.77, 0.48),
+    (Protocol::Contaminated, 0.83, 0.40),
 ];
 
 /// Detectors of the published tables that are shown beside ours.
