@@ -69,10 +69,8 @@ pub fn run(arguments: &Arguments, data: &Path, quick: bool) -> anyhow::Result<()
                     .flatten()
                 {
                     let gate = Gate::of(&shuffled, protocol, budget)?;
-                    let beside = file
-                        .as_ref()
-                        .map(|trial| trial.realised(budget))
-                        .transpose()?;
+                    // A file that ends with its anomalies has no unseen normal rows in its own order.
+                    let beside = file.as_ref().and_then(|trial| trial.realised(budget).ok());
                     println!("{}", gate.line(set, protocol, seed, beside));
                     judged += 1;
                     failed += usize::from(!gate.passed());
