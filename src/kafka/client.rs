@@ -86,14 +86,17 @@ impl Connection {
     }
 
     /// Settings of the producer: every message acknowledged by all in-sync replicas, once, in
-    /// order, however long that takes.
-    pub(super) fn producer(&self) -> ClientConfig {
+    /// order, however long that takes; in a transaction, as long as that may take.
+    pub(super) fn producer(&self, transactional_id: Option<&str>) -> ClientConfig {
         let mut config = self.base.clone();
         config.remove("group.protocol");
+        match transactional_id {
+            Some(id) => config.set("transactional.id", id),
+            None => config.set("message.timeout.ms", "0"),
+        };
         for (key, value) in [
             ("acks", "all"),
             ("enable.idempotence", "true"),
-            ("message.timeout.ms", "0"),
             ("queue.buffering.max.kbytes", "65536"),
             ("statistics.interval.ms", "0"),
         ] {
@@ -227,7 +230,7 @@ mod tests {
             next.consumer("g").get("partition.assignment.strategy"),
             None
         );
-        assert_eq!(next.producer().get("group.protocol"), None);
+        assert_eq!(next.producer(None).get("group.protocol"), None);
         let classic = connection(&[]).consumer("g");
         assert_eq!(
             classic.get("partition.assignment.strategy"),

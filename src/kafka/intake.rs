@@ -74,8 +74,8 @@ impl Received<'_> {
 
 /// The consumer of the line; shared by the thread that polls and the thread that commits.
 pub struct Intake {
-    consumer: Arc<BaseConsumer<GroupContext>>,
-    topic: String,
+    pub(super) consumer: Arc<BaseConsumer<GroupContext>>,
+    pub(super) topic: String,
     group: String,
     cluster: String,
 }

@@ -12,6 +12,7 @@ use rdkafka::producer::{BaseRecord, DeliveryResult, Producer, ProducerContext, T
 
 use super::client::{ClientError, Connection, Reporting};
 use super::topics::{self, TopicFault};
+use super::transaction::TransactionError;
 use crate::health::Health;
 use crate::metrics::{Metrics, PublishError};
 
@@ -80,27 +81,32 @@ pub enum OutletError {
     Client(#[from] ClientError),
     #[error("output: {0}")]
     Topic(#[from] TopicFault),
+    #[error(transparent)]
+    Transaction(#[from] TransactionError),
     #[error("the producer failed for good: {0}; restart outlierd")]
     Fatal(String),
 }
 
 /// The producer of the line.
 pub struct Outlet {
-    producer: ThreadedProducer<OutletContext>,
+    pub(super) producer: ThreadedProducer<OutletContext>,
     reports: Receiver<Report>,
     outliers: String,
     dead_letters: String,
+    pub(super) transactional_id: Option<String>,
 }
 
 impl Outlet {
-    /// Connects, and checks that both topics are there.
+    /// Connects, and checks that both topics are there. With a `transactional_id`, also ends what an earlier producer
+    /// of the same id left open.
     ///
     /// # Errors
-    /// When librdkafka refuses the settings, no broker answers, or a topic is missing.
+    /// When librdkafka refuses the settings, no broker answers, a topic is missing, or transactions are refused.
     pub fn new(
         connection: &Connection,
         outliers: &str,
         dead_letters: &str,
+        transactional_id: Option<String>,
         health: &Arc<Health>,
         metrics: &Arc<Metrics>,
     ) -> Result<Outlet, OutletError> {
@@ -120,15 +126,18 @@ impl Outlet {
             },
         };
         let producer: ThreadedProducer<OutletContext> = connection
-            .producer()
+            .producer(transactional_id.as_deref())
             .create_with_context(context)
             .map_err(ClientError::Settings)?;
-        Ok(Outlet {
+        let outlet = Outlet {
             producer,
             reports,
             outliers: outliers.to_owned(),
             dead_letters: dead_letters.to_owned(),
-        })
+            transactional_id,
+        };
+        outlet.take_over()?;
+        Ok(outlet)
     }
 
     /// Delivery reports, in the order in which they come.
@@ -162,21 +171,13 @@ impl Outlet {
             Ok(()) => Ok(true),
             Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), _)) => Ok(false),
             Err((error, _)) => {
-                if let Some((_, reason)) = self.producer.client().fatal_error() {
-                    return Err(OutletError::Fatal(reason));
+                if let Some(fatal) = self.fatal_error() {
+                    return Err(fatal);
                 }
                 self.producer.context().report(number, &Err(error));
                 Ok(true)
             }
         }
-    }
-
-    /// Why the producer can never deliver again, if so.
-    pub fn fatal_error(&self) -> Option<String> {
-        self.producer
-            .client()
-            .fatal_error()
-            .map(|(_, reason)| reason)
     }
 
     /// Drops the producer on a thread of its own, which nobody waits for longer than `patience`.
@@ -190,7 +191,7 @@ impl Outlet {
     }
 }
 
-struct OutletContext {
+pub(super) struct OutletContext {
     send: Sender<Report>,
     reporting: Reporting,
 }

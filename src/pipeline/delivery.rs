@@ -1,14 +1,14 @@
 //! Messages on their way out, and the batches that wait for them.
 
-use std::collections::{BTreeMap, VecDeque};
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::Receiver;
 
 use super::{Batch, Judged, LineError};
 use crate::detect::Pace;
-use crate::kafka::{Destination, Outgoing, Outlet, OutletError, Refusal, Report};
+use crate::kafka::{Claim, Destination, Outgoing, Outlet, Refusal, Report, TransactionError};
 use crate::metrics::{Metrics, OutputTopic, PublishError};
 
 /// Batches that may wait for their acknowledgements. With the batch's own bounds this bounds what
@@ -35,6 +35,30 @@ pub(super) struct Delivery {
     /// Messages to produce again, each at its time.
     again: VecDeque<(Instant, u64)>,
     refused: Option<String>,
+    /// Whether a transaction is open, where outputs and offsets are one.
+    open: bool,
+    /// What was acknowledged in it: the topic, and whether it went by reference.
+    written: Vec<(OutputTopic, bool)>,
+    oversize: Arc<Oversize>,
+}
+
+/// A message on its way: `whole`, or, if that is too large for its topic, `by_reference`.
+pub(super) struct Parcel {
+    /// Partition and offset of the record that it is about.
+    pub(super) about: (i32, i64),
+    pub(super) whole: Outgoing,
+    pub(super) by_reference: Outgoing,
+}
+
+/// Records whose message was too large in a transaction. That ends the transaction, so the next attempt must know;
+/// it outlives the line.
+#[derive(Debug, Default)]
+pub struct Oversize(Mutex<BTreeSet<(i32, i64)>>);
+
+impl Oversize {
+    fn places(&self) -> MutexGuard<'_, BTreeSet<(i32, i64)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// A judged batch on its way out.
@@ -53,6 +77,7 @@ pub(super) struct Flight {
 
 struct Message {
     flight: u64,
+    about: (i32, i64),
     outgoing: Outgoing,
     /// What to publish if that is too large; `None` once it is this that was produced.
     by_reference: Option<Outgoing>,
@@ -88,7 +113,7 @@ impl Flight {
 }
 
 impl Delivery {
-    pub(super) fn new(outlet: Outlet, metrics: Arc<Metrics>) -> Delivery {
+    pub(super) fn new(outlet: Outlet, oversize: Arc<Oversize>, metrics: Arc<Metrics>) -> Delivery {
         Delivery {
             outlet,
             metrics,
@@ -98,7 +123,35 @@ impl Delivery {
             first_message: 0,
             again: VecDeque::new(),
             refused: None,
+            open: false,
+            written: Vec::new(),
+            oversize,
         }
+    }
+
+    /// Whether outputs and offsets are one transaction.
+    pub(super) fn is_transactional(&self) -> bool {
+        self.outlet.is_transactional()
+    }
+
+    /// Commits `claim` with everything that was sent since the last commit, all of which must have landed.
+    pub(super) fn commit(&mut self, claim: &Claim) -> Result<(), LineError> {
+        self.begin()?;
+        self.outlet.commit(claim)?;
+        self.open = false;
+        for (topic, by_reference) in self.written.drain(..) {
+            count(&self.metrics, topic, by_reference);
+        }
+        self.oversize.places().clear();
+        Ok(())
+    }
+
+    fn begin(&mut self) -> Result<(), LineError> {
+        if !self.open {
+            self.outlet.begin()?;
+            self.open = true;
+        }
+        Ok(())
     }
 
     pub(super) fn reports(&self) -> Receiver<Report> {
@@ -118,21 +171,30 @@ impl Delivery {
         self.messages.iter().flatten().count()
     }
 
-    /// Produces a batch's messages, each with the one to fall back on if it is too large.
+    /// Produces a batch's messages.
     pub(super) fn send_off(
         &mut self,
         mut flight: Flight,
-        outgoing: Vec<(Outgoing, Outgoing)>,
+        parcels: Vec<Parcel>,
     ) -> Result<(), LineError> {
-        flight.waiting = outgoing.len();
+        if self.is_transactional() && !parcels.is_empty() {
+            self.begin()?;
+        }
+        flight.waiting = parcels.len();
         let number_of_flight = self.first_flight + self.flights.len() as u64;
         self.flights.push_back(flight);
-        for (whole, by_reference) in outgoing {
+        for parcel in parcels {
             let number = self.first_message + self.messages.len() as u64;
+            let oversize = self.oversize.places().contains(&parcel.about);
+            let (outgoing, by_reference) = match oversize {
+                true => (parcel.by_reference, None),
+                false => (parcel.whole, Some(parcel.by_reference)),
+            };
             self.messages.push_back(Some(Message {
                 flight: number_of_flight,
-                outgoing: whole,
-                by_reference: Some(by_reference),
+                about: parcel.about,
+                outgoing,
+                by_reference,
             }));
             self.produce(number)?;
         }
@@ -169,8 +231,13 @@ impl Delivery {
             Ok(()) => self.delivered(report.number),
             Err(Refusal::TooLarge) => return self.too_large(report.number),
             Err(refusal) => {
-                if let Some(reason) = self.outlet.fatal_error() {
-                    return Err(LineError::Output(OutletError::Fatal(reason)));
+                if let Some(fatal) = self.outlet.fatal_error() {
+                    return Err(LineError::Output(fatal));
+                }
+                if self.is_transactional() {
+                    self.metrics.publish_errors.get(refusal.reason()).inc();
+                    let why = format!("a message was refused: {refusal}");
+                    return Err(TransactionError::GivenUp(why).into());
                 }
                 self.refuse(report.number, refusal.reason(), &refusal.to_string());
             }
@@ -198,9 +265,10 @@ impl Delivery {
             flight.waiting -= 1;
         }
         self.refused = None;
-        self.metrics.published.get(topic.into()).inc();
-        if by_reference {
-            self.metrics.published_by_reference.inc();
+        if self.open {
+            self.written.push((topic.into(), by_reference));
+        } else {
+            count(&self.metrics, topic.into(), by_reference);
         }
     }
 
@@ -210,10 +278,20 @@ impl Delivery {
             .publish_errors
             .get(PublishError::TooLarge)
             .inc();
+        let transactional = self.is_transactional();
         let Some(message) = self.message(number) else {
             return Ok(());
         };
+        let about = message.about;
         if let Some(by_reference) = message.by_reference.take() {
+            if transactional {
+                self.oversize.places().insert(about);
+                let why = format!(
+                    "the message about offset {} of partition {} is too large for its topic, and goes by reference",
+                    about.1, about.0
+                );
+                return Err(TransactionError::GivenUp(why).into());
+            }
             message.outgoing = by_reference;
             return self.produce(number);
         }
@@ -267,6 +345,14 @@ impl Delivery {
 
     pub(super) fn close(self) {
         self.outlet.close(Duration::from_secs(1));
+    }
+}
+
+/// Counts a message that is there for good.
+fn count(metrics: &Metrics, topic: OutputTopic, by_reference: bool) {
+    metrics.published.get(topic).inc();
+    if by_reference {
+        metrics.published_by_reference.inc();
     }
 }
 

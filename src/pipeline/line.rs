@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::bounded;
 
 use super::consume::{Consume, Dealer};
-use super::delivery::Delivery;
+use super::delivery::{Delivery, Oversize};
 use super::message::{Messages, Origin};
 use super::publish::Publish;
 use super::report::Reporter;
@@ -37,6 +37,8 @@ pub struct Parts<'a> {
     /// The model's version, as messages name it.
     pub version: String,
     pub policy: Arc<Policy>,
+    /// What a line before this one learnt of messages too large for a transaction.
+    pub oversize: Arc<Oversize>,
     pub health: Arc<Health>,
     pub metrics: Arc<Metrics>,
 }
@@ -60,6 +62,7 @@ impl Line {
             &connection,
             &config.output.topic,
             &config.dead_letter.topic,
+            config.delivery.transactional_id(&config.input.group),
             &parts.health,
             &parts.metrics,
         )?;
@@ -84,7 +87,11 @@ impl Line {
         // Every batch that can exist at once: one being filled, and those in the channels.
         let (spent, to_reuse) = bounded::<Batch>(2 * threads * WAITING + threads + 2);
         let publish = Publish {
-            delivery: Delivery::new(outlet, Arc::clone(&parts.metrics)),
+            delivery: Delivery::new(
+                outlet,
+                Arc::clone(&parts.oversize),
+                Arc::clone(&parts.metrics),
+            ),
             messages: messages(parts, intake.cluster()),
             verdicts,
             intake: intake.share(),
@@ -94,6 +101,7 @@ impl Line {
             keep_bytes: 2 * config.line.batch_bytes,
             commit_interval: config.line.commit_interval,
             positions: BTreeMap::new(),
+            uncommitted: Vec::new(),
             reporter: Reporter::new(Arc::clone(&parts.metrics)),
             health: Arc::clone(&parts.health),
             metrics: Arc::clone(&parts.metrics),

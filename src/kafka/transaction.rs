@@ -1,0 +1,154 @@
+//! Outputs and offsets as one transaction (KIP-98 and KIP-447).
+//!
+//! One producer an instance. Whatever goes wrong with a transaction, this producer is not used again: a commit whose
+//! answer was lost may still come into force, and would then be that of a later transaction of the same producer.
+//! Whoever starts over makes a new one, which ends what the old one left open before it reads where to go on.
+
+use std::time::Duration;
+
+use rdkafka::TopicPartitionList;
+use rdkafka::consumer::{Consumer, ConsumerGroupMetadata};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::producer::Producer;
+use rdkafka::topic_partition_list::Offset;
+
+use super::group::lock;
+use super::{Intake, Outlet, Position};
+
+/// How long the cluster may take for one step of a transaction.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Why a transaction came to nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum TransactionError {
+    /// Both causes look alike from here. Never answered by a new producer: two instances of one id would fence each
+    /// other for ever.
+    #[error(
+        "another producer took over the transactional id {id} ({reason}). Either another instance runs with the same \
+         delivery.instance: give each its own; or this one stood still for longer than transaction.timeout.ms: start \
+         it again, nothing is lost"
+    )]
+    Fenced { id: String, reason: KafkaError },
+    #[error(
+        "the cluster refuses transactions of {id}: {source}; grant WRITE on this transactional id and READ on the \
+         group, or set delivery.mode = \"at_least_once\""
+    )]
+    Refused { id: String, source: KafkaError },
+    /// Nothing of it is visible, or nobody knows yet.
+    #[error("the transaction was given up: {0}")]
+    GivenUp(String),
+}
+
+impl TransactionError {
+    pub(super) fn of(id: &str, doing: &str, source: KafkaError) -> TransactionError {
+        use RDKafkaErrorCode as E;
+        let id = id.to_owned();
+        match source.rdkafka_error_code() {
+            Some(E::Fenced | E::ProducerFenced | E::InvalidProducerEpoch) => {
+                TransactionError::Fenced { id, reason: source }
+            }
+            Some(
+                E::TransactionalIdAuthorizationFailed
+                | E::GroupAuthorizationFailed
+                | E::UnsupportedFeature
+                | E::InvalidTransactionTimeout,
+            ) => TransactionError::Refused { id, source },
+            _ => TransactionError::GivenUp(format!("{doing}: {source}")),
+        }
+    }
+}
+
+/// Offsets, and the membership by which the cluster checks that they are ours.
+pub struct Claim {
+    offsets: TopicPartitionList,
+    member: ConsumerGroupMetadata,
+}
+
+impl Intake {
+    /// What a transaction commits for `positions`.
+    ///
+    /// # Errors
+    /// When one of them is no longer ours: its outputs are in the transaction, so that all of it must be given up.
+    pub fn claim(&self, positions: &[Position]) -> Result<Claim, TransactionError> {
+        let given_up = |why: String| Err(TransactionError::GivenUp(why));
+        // Asked for first: if partitions go in between, the cluster knows this membership to be of the past.
+        let Some(member) = self.consumer.group_metadata() else {
+            return given_up("this consumer is no member of its group".into());
+        };
+        let owned = lock(&self.consumer.context().owned);
+        let mut offsets = TopicPartitionList::new();
+        for position in positions {
+            let partition = position.partition;
+            if !owned.contains(&partition) {
+                return given_up(format!(
+                    "partition {partition} was taken away with outputs not yet committed"
+                ));
+            }
+            let mut element = offsets.add_partition(&self.topic, partition);
+            if let Err(error) = element.set_offset(Offset::Offset(position.next)) {
+                return given_up(error.to_string());
+            }
+            element.set_metadata(position.note.to_string());
+        }
+        Ok(Claim { offsets, member })
+    }
+}
+
+impl Outlet {
+    /// Whether outputs and offsets are one transaction.
+    pub fn is_transactional(&self) -> bool {
+        self.transactional_id.is_some()
+    }
+
+    /// Ends what an earlier producer of the same id left open. Before anything is read or produced.
+    pub(super) fn take_over(&self) -> Result<(), TransactionError> {
+        match &self.transactional_id {
+            Some(_) => self
+                .producer
+                .init_transactions(PATIENCE)
+                .map_err(|error| self.failed("taking over the transactional id", error)),
+            None => Ok(()),
+        }
+    }
+
+    /// Opens a transaction: what is sent from here on belongs to it.
+    ///
+    /// # Errors
+    /// When the producer cannot go on.
+    pub fn begin(&self) -> Result<(), TransactionError> {
+        self.producer
+            .begin_transaction()
+            .map_err(|error| self.failed("opening a transaction", error))
+    }
+
+    /// Commits the open transaction with the offsets of `claim`. Everything in it must have its report.
+    ///
+    /// # Errors
+    /// When it is not certain that it was committed.
+    pub fn commit(&self, claim: &Claim) -> Result<(), TransactionError> {
+        let Claim { offsets, member } = claim;
+        self.producer
+            .send_offsets_to_transaction(offsets, member, PATIENCE)
+            .map_err(|error| self.failed("adding offsets to a transaction", error))?;
+        self.producer
+            .commit_transaction(PATIENCE)
+            .map_err(|error| self.failed("committing a transaction", error))
+    }
+
+    fn failed(&self, doing: &str, error: KafkaError) -> TransactionError {
+        let id = self.transactional_id.as_deref().unwrap_or_default();
+        TransactionError::of(id, doing, error)
+    }
+
+    /// What the producer's end for good means, if it has come to one.
+    pub fn fatal_error(&self) -> Option<super::OutletError> {
+        let (code, reason) = self.producer.client().fatal_error()?;
+        Some(match &self.transactional_id {
+            Some(id) => {
+                let source = KafkaError::Global(code);
+                TransactionError::of(id, &reason, source).into()
+            }
+            None => super::OutletError::Fatal(reason),
+        })
+    }
+}
