@@ -60,6 +60,13 @@ impl Connection {
         &self.brokers
     }
 
+    /// Settings of a client that asks about topics.
+    pub(super) fn admin(&self) -> ClientConfig {
+        let mut config = self.base.clone();
+        config.remove("group.protocol");
+        config
+    }
+
     /// Settings of a consumer, each with the reason that it is not librdkafka's default.
     pub(super) fn consumer(&self, group: &str) -> ClientConfig {
         let mut config = self.base.clone();
@@ -91,7 +98,14 @@ impl Connection {
         let mut config = self.base.clone();
         config.remove("group.protocol");
         match transactional_id {
-            Some(id) => config.set("transactional.id", id),
+            Some(id) => {
+                // The default is a minute, and whoever takes over from an instance that died in a transaction waits
+                // for that long: until then nobody knows its offsets.
+                if config.get("transaction.timeout.ms").is_none() {
+                    config.set("transaction.timeout.ms", "10000");
+                }
+                config.set("transactional.id", id)
+            }
             None => config.set("message.timeout.ms", "0"),
         };
         for (key, value) in [

@@ -12,7 +12,7 @@ use rdkafka::producer::{BaseRecord, DeliveryResult, Producer, ProducerContext, T
 
 use super::client::{ClientError, Connection, Reporting};
 use super::topics::{self, TopicFault};
-use super::transaction::TransactionError;
+use super::transaction::{self, TransactionError};
 use crate::health::Health;
 use crate::metrics::{Metrics, PublishError};
 
@@ -30,6 +30,16 @@ pub struct Outgoing {
     pub key: Option<Vec<u8>>,
     pub payload: Vec<u8>,
     pub headers: Vec<(&'static str, Vec<u8>)>,
+}
+
+/// What came of the attempt to send a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sent {
+    Queued,
+    /// Nothing was queued: try again when reports have come.
+    Full,
+    /// Nothing was queued: publish it by reference.
+    TooLarge,
 }
 
 /// What became of message `number`.
@@ -125,8 +135,11 @@ impl Outlet {
                 metrics: Arc::clone(metrics),
             },
         };
-        let producer: ThreadedProducer<OutletContext> = connection
-            .producer(transactional_id.as_deref())
+        let mut config = connection.producer(transactional_id.as_deref());
+        if transactional_id.is_some() {
+            transaction::fit_topics(&mut config, connection, &[outliers, dead_letters]);
+        }
+        let producer: ThreadedProducer<OutletContext> = config
             .create_with_context(context)
             .map_err(ClientError::Settings)?;
         let outlet = Outlet {
@@ -145,12 +158,11 @@ impl Outlet {
         &self.reports
     }
 
-    /// Queues `message`; its report will carry `number`. `false`: the queue is full, try again
-    /// when reports have come.
+    /// Queues `message`; if that is done, its report will carry `number`.
     ///
     /// # Errors
     /// When the producer cannot go on.
-    pub fn send(&self, number: u64, message: &Outgoing) -> Result<bool, OutletError> {
+    pub fn send(&self, number: u64, message: &Outgoing) -> Result<Sent, OutletError> {
         let mut headers = OwnedHeaders::new_with_capacity(message.headers.len());
         for (key, value) in &message.headers {
             headers = headers.insert(Header {
@@ -168,14 +180,17 @@ impl Outlet {
             .headers(headers);
         record.key = message.key.as_deref();
         match self.producer.send(record) {
-            Ok(()) => Ok(true),
-            Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), _)) => Ok(false),
+            Ok(()) => Ok(Sent::Queued),
+            Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), _)) => Ok(Sent::Full),
+            Err((KafkaError::MessageProduction(RDKafkaErrorCode::MessageSizeTooLarge), _)) => {
+                Ok(Sent::TooLarge)
+            }
             Err((error, _)) => {
                 if let Some(fatal) = self.fatal_error() {
                     return Err(fatal);
                 }
                 self.producer.context().report(number, &Err(error));
-                Ok(true)
+                Ok(Sent::Queued)
             }
         }
     }

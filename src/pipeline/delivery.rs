@@ -8,7 +8,7 @@ use crossbeam_channel::Receiver;
 
 use super::{Batch, Judged, LineError};
 use crate::detect::Pace;
-use crate::kafka::{Claim, Destination, Outgoing, Outlet, Refusal, Report, TransactionError};
+use crate::kafka::{Claim, Destination, Outgoing, Outlet, Refusal, Report, Sent, TransactionError};
 use crate::metrics::{Metrics, OutputTopic, PublishError};
 
 /// Batches that may wait for their acknowledgements. With the batch's own bounds this bounds what
@@ -212,10 +212,13 @@ impl Delivery {
 
     fn produce(&mut self, number: u64) -> Result<(), LineError> {
         let at = (number - self.first_message) as usize;
-        if let Some(Some(message)) = self.messages.get(at)
-            && !self.outlet.send(number, &message.outgoing)?
-        {
-            self.again.push_back((Instant::now(), number));
+        let Some(Some(message)) = self.messages.get(at) else {
+            return Ok(());
+        };
+        match self.outlet.send(number, &message.outgoing)? {
+            Sent::Queued => {}
+            Sent::Full => self.again.push_back((Instant::now(), number)),
+            Sent::TooLarge => self.shorten(number)?,
         }
         Ok(())
     }
@@ -272,26 +275,34 @@ impl Delivery {
         }
     }
 
-    /// Publishes by reference what does not fit. If even that does not fit, the topic is at fault.
+    /// The broker found it too large. That ends a transaction; the next one knows.
     fn too_large(&mut self, number: u64) -> Result<(), LineError> {
-        self.metrics
-            .publish_errors
-            .get(PublishError::TooLarge)
-            .inc();
         let transactional = self.is_transactional();
         let Some(message) = self.message(number) else {
             return Ok(());
         };
-        let about = message.about;
+        let (partition, offset) = message.about;
+        if !transactional || message.by_reference.is_none() {
+            return self.shorten(number);
+        }
+        self.oversize.places().insert((partition, offset));
+        let errors = &self.metrics.publish_errors;
+        errors.get(PublishError::TooLarge).inc();
+        let why = format!(
+            "the message about offset {offset} of partition {partition} is too large for its topic, and will go by \
+             reference"
+        );
+        Err(TransactionError::GivenUp(why).into())
+    }
+
+    /// Publishes by reference what does not fit. If even that does not fit, the topic is at fault.
+    fn shorten(&mut self, number: u64) -> Result<(), LineError> {
+        let errors = &self.metrics.publish_errors;
+        errors.get(PublishError::TooLarge).inc();
+        let Some(message) = self.message(number) else {
+            return Ok(());
+        };
         if let Some(by_reference) = message.by_reference.take() {
-            if transactional {
-                self.oversize.places().insert(about);
-                let why = format!(
-                    "the message about offset {} of partition {} is too large for its topic, and goes by reference",
-                    about.1, about.0
-                );
-                return Err(TransactionError::GivenUp(why).into());
-            }
             message.outgoing = by_reference;
             return self.produce(number);
         }

@@ -6,7 +6,7 @@ use std::sync::{Arc, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::bounded;
+use crossbeam_channel::{Receiver, bounded, select};
 
 use super::consume::{Consume, Dealer};
 use super::delivery::{Delivery, Oversize};
@@ -72,7 +72,8 @@ impl Line {
         let (to_publish, from_score): (Vec<_>, Vec<_>) =
             (0..threads).map(|_| bounded(WAITING)).unzip();
         let dealer = Dealer::new(to_score);
-        let intake = join_group(parts, &connection, &dealer)?;
+        let (alive, ended) = bounded(0);
+        let intake = join_group(parts, &connection, &dealer, ended)?;
         let verdicts = verdicts(parts)?;
         for (input, output) in from_consume.into_iter().zip(to_publish) {
             let mut judge = judge(parts, Some(parts.metrics.scores()))?;
@@ -87,6 +88,7 @@ impl Line {
         // Every batch that can exist at once: one being filled, and those in the channels.
         let (spent, to_reuse) = bounded::<Batch>(2 * threads * WAITING + threads + 2);
         let publish = Publish {
+            _alive: alive,
             delivery: Delivery::new(
                 outlet,
                 Arc::clone(&parts.oversize),
@@ -157,6 +159,7 @@ fn join_group(
     parts: &Parts<'_>,
     connection: &Connection,
     dealer: &Arc<std::sync::Mutex<Dealer>>,
+    publish_ended: Receiver<()>,
 ) -> Result<Intake, IntakeError> {
     let dealer = Arc::clone(dealer);
     let let_go = move |partitions: &[i32]| {
@@ -170,7 +173,15 @@ fn join_group(
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .deal(revoked, LET_GO);
-        let in_time = dealt.is_ok() && acknowledged.recv_deadline(deadline).is_ok();
+        // A message lies in its channel until both ends are gone: that nobody takes it out any more is said apart.
+        let answered = || {
+            select! {
+                recv(acknowledged) -> answer => answer.is_ok(),
+                recv(publish_ended) -> _ => false,
+                default(deadline.saturating_duration_since(Instant::now())) => false,
+            }
+        };
+        let in_time = dealt.is_ok() && answered();
         if !in_time {
             tracing::warn!(
                 ?partitions,

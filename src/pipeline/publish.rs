@@ -27,6 +27,8 @@ use crate::metrics::{CommitResult, Metrics, Queue, Stage};
 
 /// The publish thread's state.
 pub(super) struct Publish {
+    /// First, so that it goes first: whoever waits for this thread waits no longer.
+    pub(super) _alive: Sender<()>,
     pub(super) intake: Intake,
     pub(super) delivery: Delivery,
     pub(super) messages: Messages,
