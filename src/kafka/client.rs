@@ -9,9 +9,12 @@ use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::statistics::Statistics;
 
+use super::transaction::OPEN_AT_MOST;
 use crate::config;
 use crate::health::{Condition, Health};
 use crate::metrics::Metrics;
+
+pub(super) const TRANSACTION_TIMEOUT: &str = "transaction.timeout.ms";
 
 /// How long a request for metadata or watermarks may take.
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
@@ -99,10 +102,8 @@ impl Connection {
         config.remove("group.protocol");
         match transactional_id {
             Some(id) => {
-                // The default is a minute, and whoever takes over from an instance that died in a transaction waits
-                // for that long: until then nobody knows its offsets.
-                if config.get("transaction.timeout.ms").is_none() {
-                    config.set("transaction.timeout.ms", "10000");
+                if config.get(TRANSACTION_TIMEOUT).is_none() {
+                    config.set(TRANSACTION_TIMEOUT, OPEN_AT_MOST.as_millis().to_string());
                 }
                 config.set("transactional.id", id)
             }

@@ -158,6 +158,11 @@ impl Intake {
                 Some(E::Fatal | E::GroupAuthorizationFailed | E::TopicAuthorizationFailed) => {
                     Err(self.stop_for(source))
                 }
+                // Said once by what watches the brokers; here it would be said ten times a second.
+                Some(E::AllBrokersDown | E::BrokerTransportFailure) => {
+                    tracing::debug!("consumer: {source}");
+                    Ok(Polled::Nothing)
+                }
                 // Unknown for a while after it was made, or while brokers restart.
                 _ => {
                     tracing::warn!("consumer: {source}; it retries by itself");

@@ -10,9 +10,9 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, DeliveryResult, Producer, ProducerContext, ThreadedProducer};
 
-use super::client::{ClientError, Connection, Reporting};
+use super::client::{ClientError, Connection, Reporting, TRANSACTION_TIMEOUT};
 use super::topics::{self, TopicFault};
-use super::transaction::{self, TransactionError};
+use super::transaction::{self, OPEN_AT_MOST, TransactionError};
 use crate::health::Health;
 use crate::metrics::{Metrics, PublishError};
 
@@ -104,6 +104,8 @@ pub struct Outlet {
     outliers: String,
     dead_letters: String,
     pub(super) transactional_id: Option<String>,
+    /// How long the cluster lets a transaction be open.
+    pub(super) open_at_most: Duration,
 }
 
 impl Outlet {
@@ -148,6 +150,10 @@ impl Outlet {
             outliers: outliers.to_owned(),
             dead_letters: dead_letters.to_owned(),
             transactional_id,
+            open_at_most: config
+                .get(TRANSACTION_TIMEOUT)
+                .and_then(|text| text.parse().ok())
+                .map_or(OPEN_AT_MOST, Duration::from_millis),
         };
         outlet.take_over()?;
         Ok(outlet)

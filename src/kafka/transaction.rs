@@ -19,8 +19,19 @@ use super::client::Connection;
 use super::group::lock;
 use super::{Intake, Outlet, Position};
 
-/// How long the cluster may take for one step of a transaction.
+/// How long the cluster may take to end what an earlier producer left open.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How long the cluster lets a transaction be open, unless `transaction.timeout.ms` says otherwise. librdkafka's own
+/// default is a minute, and whoever takes over from an instance that died in a transaction waits for that long: until
+/// then nobody knows its offsets.
+pub(super) const OPEN_AT_MOST: Duration = Duration::from_secs(10);
+
+/// Shares of that time for the steps of a transaction. Together less than all of it: where the cluster is slow or gone,
+/// the line gives up and starts over before the cluster does, and would take its producer for a stranger's.
+const FOR_MESSAGES: f64 = 0.4;
+const FOR_OFFSETS: f64 = 0.2;
+const FOR_COMMIT: f64 = 0.3;
 
 /// librdkafka's own defaults for `message.max.bytes`: what it is, and the least that it may be.
 const CLIENT_LIMIT: usize = 1_000_000;
@@ -159,6 +170,11 @@ impl Outlet {
         }
     }
 
+    /// How long the messages of a transaction may take to be acknowledged, from its opening on.
+    pub fn for_messages(&self) -> Duration {
+        self.open_at_most.mul_f64(FOR_MESSAGES)
+    }
+
     /// Opens a transaction: what is sent from here on belongs to it.
     ///
     /// # Errors
@@ -176,10 +192,10 @@ impl Outlet {
     pub fn commit(&self, claim: &Claim) -> Result<(), TransactionError> {
         let Claim { offsets, member } = claim;
         self.producer
-            .send_offsets_to_transaction(offsets, member, PATIENCE)
+            .send_offsets_to_transaction(offsets, member, self.open_at_most.mul_f64(FOR_OFFSETS))
             .map_err(|error| self.failed("adding offsets to a transaction", error))?;
         self.producer
-            .commit_transaction(PATIENCE)
+            .commit_transaction(self.open_at_most.mul_f64(FOR_COMMIT))
             .map_err(|error| self.failed("committing a transaction", error))
     }
 

@@ -35,8 +35,8 @@ pub(super) struct Delivery {
     /// Messages to produce again, each at its time.
     again: VecDeque<(Instant, u64)>,
     refused: Option<String>,
-    /// Whether a transaction is open, where outputs and offsets are one.
-    open: bool,
+    /// Since when a transaction is open, where outputs and offsets are one.
+    open: Option<Instant>,
     /// What was acknowledged in it: the topic, and whether it went by reference.
     written: Vec<(OutputTopic, bool)>,
     oversize: Arc<Oversize>,
@@ -123,7 +123,7 @@ impl Delivery {
             first_message: 0,
             again: VecDeque::new(),
             refused: None,
-            open: false,
+            open: None,
             written: Vec::new(),
             oversize,
         }
@@ -138,7 +138,7 @@ impl Delivery {
     pub(super) fn commit(&mut self, claim: &Claim) -> Result<(), LineError> {
         self.begin()?;
         self.outlet.commit(claim)?;
-        self.open = false;
+        self.open = None;
         for (topic, by_reference) in self.written.drain(..) {
             count(&self.metrics, topic, by_reference);
         }
@@ -147,11 +147,23 @@ impl Delivery {
     }
 
     fn begin(&mut self) -> Result<(), LineError> {
-        if !self.open {
+        if self.open.is_none() {
             self.outlet.begin()?;
-            self.open = true;
+            self.open = Some(Instant::now());
         }
         Ok(())
+    }
+
+    /// Gives a transaction up whose messages are not acknowledged in time: the cluster is slow or gone.
+    pub(super) fn check_open(&self, now: Instant) -> Result<(), LineError> {
+        let patience = self.outlet.for_messages();
+        match self.open {
+            Some(since) if now.duration_since(since) > patience => {
+                let why = format!("its messages were not acknowledged within {patience:.1?}");
+                Err(TransactionError::GivenUp(why).into())
+            }
+            _ => Ok(()),
+        }
     }
 
     pub(super) fn reports(&self) -> Receiver<Report> {
@@ -268,7 +280,7 @@ impl Delivery {
             flight.waiting -= 1;
         }
         self.refused = None;
-        if self.open {
+        if self.open.is_some() {
             self.written.push((topic.into(), by_reference));
         } else {
             count(&self.metrics, topic.into(), by_reference);

@@ -188,6 +188,7 @@ impl Publish {
     fn drain(&mut self) -> Result<(), LineError> {
         let reports = self.delivery.reports();
         while !self.delivery.is_empty() {
+            self.delivery.check_open(Instant::now())?;
             if let Ok(report) = reports.recv_timeout(self.commit_interval) {
                 self.delivery.settle(report)?;
                 self.land();
