@@ -5,6 +5,7 @@
 //! for its keys one by one; whatever is wrong is collected, so that a user sees all of it at once.
 
 mod budget;
+mod delivery;
 mod error;
 mod field;
 mod filter;
@@ -31,6 +32,7 @@ mod documents;
 mod tests;
 
 pub use budget::Budget;
+pub use delivery::Delivery;
 pub use error::{Error, Errors};
 pub use field::{Direction, Field, Kind};
 pub use filter::{Condition, Filter};
@@ -53,6 +55,7 @@ pub struct Config {
     pub fields: Vec<Field>,
     pub output: Output,
     pub dead_letter: DeadLetter,
+    pub delivery: Delivery,
     pub model: Model,
     pub train: Train,
     pub detect: Detect,

@@ -6,6 +6,8 @@ use super::error::Wrong;
 const LONGEST_TOPIC: usize = 249;
 const LONGEST_GROUP: usize = 255;
 const LONGEST_PATH: usize = 256;
+/// A host's name is no longer.
+const LONGEST_INSTANCE: usize = 253;
 
 /// A topic that Kafka would accept.
 pub(super) fn topic(text: &str) -> Result<String, Wrong> {
@@ -30,6 +32,16 @@ pub(super) fn group(text: &str) -> Result<String, Wrong> {
         let remedy = format!("write a name of 1 to {LONGEST_GROUP} characters");
         Wrong::new("is not a name for a consumer group", remedy)
     })
+}
+
+/// One of several instances of a group.
+pub(super) fn instance(text: &str) -> Result<String, Wrong> {
+    let remedy =
+        format!("write letters, digits, `.`, `_` and `-`, at most {LONGEST_INSTANCE} of them");
+    let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    let good = !text.is_empty() && text.len() <= LONGEST_INSTANCE && text.chars().all(legal);
+    good.then(|| text.to_owned())
+        .ok_or_else(|| Wrong::new("is not a name for an instance", remedy))
 }
 
 /// `host:port[,host:port…]`.

@@ -82,8 +82,8 @@ const RULES: [Rule; 14] = [
     Rule {
         keys: &["transactional.id"],
         refuses: ALWAYS,
-        why: "clashes with `line.commit_interval`: offsets are committed outside of transactions",
-        remedy: "remove it",
+        why: "clashes with `delivery.instance`, from which it is made together with `input.group`",
+        remedy: "remove it and set `delivery.mode` and `delivery.instance`",
     },
     Rule {
         keys: &["enable.partition.eof"],
@@ -160,7 +160,7 @@ mod tests {
             ("request.required.acks", "0", "output.topic"),
             ("enable.idempotence", "false", "output.topic"),
             ("enable.partition.eof", "true", "input.topic"),
-            ("transactional.id", "x", "line.commit_interval"),
+            ("transactional.id", "x", "delivery.instance"),
             ("message.timeout.ms", "1000", "output.topic"),
             ("delivery.timeout.ms", "1000", "output.topic"),
             ("statistics.interval.ms", "0", "http.bind"),

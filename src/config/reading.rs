@@ -7,8 +7,8 @@ use super::report::Report;
 use super::section::Section;
 use super::source::{self, Surroundings};
 use super::{
-    Config, DeadLetter, Detect, Error, Errors, Field, Http, Input, Kafka, Key, Line, Log, Model,
-    Output, Train,
+    Config, DeadLetter, Delivery, Detect, Error, Errors, Field, Http, Input, Kafka, Key, Line, Log,
+    Model, Output, Train,
 };
 
 /// Reads the configuration file at `path`, with the environment over it. Relative paths in it start
@@ -96,6 +96,7 @@ fn read_sections(
     let input_topic = input.as_ref().map(|input| input.topic.as_str());
     let output = Output::read(root.section("output"), input_topic, surroundings);
     let dead_letter = DeadLetter::read(root.section("dead_letter"), input_topic);
+    let delivery = Delivery::read(root.section("delivery"));
     let model = Model::read(root.section("model"), surroundings);
     let train = Train::read(root.section("train"));
     let detect = Detect::read(root.section("detect"));
@@ -122,6 +123,7 @@ fn read_sections(
         fields: fields?,
         output: output?,
         dead_letter: dead_letter?,
+        delivery: delivery?,
         model: model?,
         train: train?,
         detect: detect?,

@@ -16,9 +16,8 @@ use crate::config::{Budget, Config};
 use crate::detect::Policy;
 use crate::health::{Condition, Health};
 use crate::http;
-use crate::kafka::{ClientError, IntakeError, OutletError, TopicFault};
 use crate::metrics::{Bound, Metrics};
-use crate::pipeline::{Line, LineError, Parts};
+use crate::pipeline::{Line, LineError, Oversize, Parts};
 use crate::registry::Stored;
 
 pub use fit::{Misfit, policy};
@@ -57,12 +56,21 @@ pub enum DaemonError {
 /// A running daemon.
 pub struct Daemon {
     line: Line,
-    grace: Duration,
+    plan: Plan,
     address: SocketAddr,
-    health: Arc<Health>,
-    metrics: Arc<Metrics>,
     /// Dropping it ends the HTTP server.
     _close_http: watch::Sender<()>,
+}
+
+/// What a line is built from, as often as it has to be.
+#[derive(Clone)]
+struct Plan {
+    config: Arc<Config>,
+    stored: Stored,
+    policy: Arc<Policy>,
+    oversize: Arc<Oversize>,
+    health: Arc<Health>,
+    metrics: Arc<Metrics>,
 }
 
 impl Daemon {
@@ -97,24 +105,22 @@ impl Daemon {
         let status = status::page(&config, &stored, &policy, &health, &metrics);
         tokio::spawn(serve(listener, &metrics, &health, status, closed));
         tracing::info!("metrics, health and status at http://{address}/");
-        let connecting = connect(
-            Arc::clone(&config),
+        let plan = Plan {
+            config,
             stored,
             policy,
-            Arc::clone(&health),
-            Arc::clone(&metrics),
-        );
-        let line = tokio::select! {
-            line = connecting => line?,
-            () = signals.times(1) => return Err(DaemonError::StoppedEarly),
-        };
-        health.set(Condition::Starting, Ok(()));
-        Ok(Daemon {
-            line,
-            grace: config.line.grace,
-            address,
+            oversize: Arc::default(),
             health,
             metrics,
+        };
+        let line = tokio::select! {
+            line = plan.connect() => line?,
+            () = signals.times(1) => return Err(DaemonError::StoppedEarly),
+        };
+        Ok(Daemon {
+            line,
+            plan,
+            address,
             _close_http: close_http,
         })
     }
@@ -125,46 +131,57 @@ impl Daemon {
     }
 
     pub fn metrics(&self) -> &Arc<Metrics> {
-        &self.metrics
+        &self.plan.metrics
     }
 
     pub fn health(&self) -> &Arc<Health> {
-        &self.health
+        &self.plan.health
     }
 
     /// Runs until `signals` tells to stop, then drains: not ready, stop taking, finish what is
-    /// held, commit, leave the group.
+    /// held, commit, leave the group. A line that gave a transaction up starts over with new clients.
     ///
     /// # Errors
-    /// When a thread of the line dies, the drain takes longer than the grace period, or a second
-    /// signal cuts it short.
-    pub async fn run(self, signals: &mut Signals) -> Result<(), DaemonError> {
-        tokio::select! {
-            () = signals.times(1) => {}
-            () = ended(&self.line) => {}
+    /// When a thread of the line dies, the line cannot go on, the drain takes longer than the grace period, or a
+    /// second signal cuts it short.
+    pub async fn run(mut self, signals: &mut Signals) -> Result<(), DaemonError> {
+        loop {
+            tokio::select! {
+                () = signals.times(1) => return self.drain(signals).await,
+                () = ended(&self.line) => {}
+            }
+            let why = match join(self.line).await {
+                // It was not asked to end, and says no reason: that is a defect.
+                Ok(()) => return Err(LineError::Broken.into()),
+                Err(DaemonError::Line(error)) if error.starts_over() => error,
+                Err(error) => return Err(error),
+            };
+            tracing::warn!("{why}; starting over from the committed offsets");
+            self.plan.metrics.restarts.inc();
+            self.plan.wait(&why);
+            let again = async {
+                tokio::time::sleep(RECONNECT).await;
+                self.plan.connect().await
+            };
+            self.line = tokio::select! {
+                line = again => line?,
+                () = signals.times(1) => return Ok(()),
+            };
         }
-        self.drain(signals).await
     }
 
     async fn drain(self, signals: &mut Signals) -> Result<(), DaemonError> {
-        let died = self.line.has_ended();
-        self.health
+        let grace = self.plan.config.line.grace;
+        self.plan
+            .health
             .set(Condition::Stopping, Err("told to stop".into()));
-        if !died {
-            tracing::info!("stopping: finishing what is held, at most {:?}", self.grace);
-        }
+        tracing::info!("stopping: finishing what is held, at most {grace:?}");
         self.line.stop();
         let began = Instant::now();
-        let line = self.line;
-        let joined = tokio::task::spawn_blocking(move || line.join());
         tokio::select! {
-            outcome = joined => outcome.map_err(|_| DaemonError::Supervisor)??,
-            () = tokio::time::sleep(self.grace) => return Err(DaemonError::Grace(self.grace)),
+            outcome = join(self.line) => outcome?,
+            () = tokio::time::sleep(grace) => return Err(DaemonError::Grace(grace)),
             () = signals.times(2) => return Err(DaemonError::CutShort),
-        }
-        if died {
-            // It was not asked to end, and says no reason: that is a defect.
-            return Err(DaemonError::Line(LineError::Broken));
         }
         tracing::info!(
             "stopped: everything held was delivered and committed in {:.1?}",
@@ -174,56 +191,53 @@ impl Daemon {
     }
 }
 
-/// Starts the line, again and again while nobody answers.
-async fn connect(
-    config: Arc<Config>,
-    stored: Stored,
-    policy: Arc<Policy>,
-    health: Arc<Health>,
-    metrics: Arc<Metrics>,
-) -> Result<Line, DaemonError> {
-    loop {
-        let parts = (
-            Arc::clone(&config),
-            stored.clone(),
-            Arc::clone(&policy),
-            Arc::clone(&health),
-            Arc::clone(&metrics),
-        );
-        let attempt = tokio::task::spawn_blocking(move || {
-            let (config, stored, policy, health, metrics) = parts;
-            Line::start(&Parts {
-                config: &config,
-                model: stored.model,
-                version: stored.version,
-                policy,
-                health,
-                metrics,
-            })
-        });
-        match attempt.await.map_err(|_| DaemonError::Supervisor)? {
-            Err(error) if nobody_answers(&error) => {
-                tracing::warn!("{error}; trying again in {RECONNECT:?}");
-                health.set(Condition::Broker, Err(error.to_string()));
-                tokio::time::sleep(RECONNECT).await;
-            }
-            outcome => return Ok(outcome?),
-        }
-    }
+async fn join(line: Line) -> Result<(), DaemonError> {
+    let joined = tokio::task::spawn_blocking(move || line.join());
+    Ok(joined.await.map_err(|_| DaemonError::Supervisor)??)
 }
 
-fn nobody_answers(error: &LineError) -> bool {
-    use ClientError::Unreachable;
-    matches!(
-        error,
-        LineError::Output(
-            OutletError::Client(Unreachable { .. })
-                | OutletError::Topic(TopicFault::Client(Unreachable { .. }))
-        ) | LineError::Intake(
-            IntakeError::Client(Unreachable { .. })
-                | IntakeError::Topic(TopicFault::Client(Unreachable { .. }))
-        )
-    )
+impl Plan {
+    /// Starts the line, again and again while nobody answers.
+    async fn connect(&self) -> Result<Line, DaemonError> {
+        loop {
+            let plan = self.clone();
+            let attempt = tokio::task::spawn_blocking(move || plan.start());
+            match attempt.await.map_err(|_| DaemonError::Supervisor)? {
+                Err(error) if error.starts_over() => {
+                    tracing::warn!("{error}; trying again in {RECONNECT:?}");
+                    if error.is_unreachable() {
+                        self.health.set(Condition::Broker, Err(error.to_string()));
+                    }
+                    self.wait(&error);
+                    tokio::time::sleep(RECONNECT).await;
+                }
+                outcome => {
+                    let line = outcome?;
+                    self.health.set(Condition::Starting, Ok(()));
+                    return Ok(line);
+                }
+            }
+        }
+    }
+
+    /// Says in readiness that there is no line, and why. To wait for a cluster is not to stand still.
+    fn wait(&self, why: &LineError) {
+        self.health.beat(Instant::now());
+        let why = format!("no line yet: {why}");
+        self.health.set(Condition::Starting, Err(why));
+    }
+
+    fn start(self) -> Result<Line, LineError> {
+        Line::start(&Parts {
+            config: &self.config,
+            model: self.stored.model,
+            version: self.stored.version,
+            policy: self.policy,
+            oversize: self.oversize,
+            health: self.health,
+            metrics: self.metrics,
+        })
+    }
 }
 
 fn announce_model(stored: &Stored, budget: Budget, policy: &Policy, metrics: &Metrics) {

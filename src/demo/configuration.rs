@@ -8,8 +8,8 @@ use super::source::{SourceError, survey_file};
 use super::transactions::Transactions;
 use super::{DEAD_LETTERS, INPUT, OUTLIERS, Settings, Source};
 use crate::config::{
-    Budget, Config, Copied, DeadLetter, Detect, Field, Format, Http, Input, Kafka, Level, Line,
-    Log, Model, Output, Policy, Secret, Start, Train, TrainingData,
+    Budget, Config, Copied, DeadLetter, Delivery, Detect, Field, Format, Http, Input, Kafka, Level,
+    Line, Log, Model, Output, Policy, Secret, Start, Train, TrainingData,
 };
 use crate::kafka::EmbeddedBroker;
 
@@ -60,6 +60,7 @@ pub(super) fn of(
             topic: DEAD_LETTERS.into(),
             payload: choice.redact.is_empty(),
         },
+        delivery: Delivery::AtLeastOnce,
         model: Model {
             path: folder.join("model.safetensors"),
         },

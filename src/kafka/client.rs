@@ -9,9 +9,12 @@ use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::statistics::Statistics;
 
+use super::transaction::OPEN_AT_MOST;
 use crate::config;
 use crate::health::{Condition, Health};
 use crate::metrics::Metrics;
+
+pub(super) const TRANSACTION_TIMEOUT: &str = "transaction.timeout.ms";
 
 /// How long a request for metadata or watermarks may take.
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
@@ -60,6 +63,13 @@ impl Connection {
         &self.brokers
     }
 
+    /// Settings of a client that asks about topics.
+    pub(super) fn admin(&self) -> ClientConfig {
+        let mut config = self.base.clone();
+        config.remove("group.protocol");
+        config
+    }
+
     /// Settings of a consumer, each with the reason that it is not librdkafka's default.
     pub(super) fn consumer(&self, group: &str) -> ClientConfig {
         let mut config = self.base.clone();
@@ -86,14 +96,22 @@ impl Connection {
     }
 
     /// Settings of the producer: every message acknowledged by all in-sync replicas, once, in
-    /// order, however long that takes.
-    pub(super) fn producer(&self) -> ClientConfig {
+    /// order, however long that takes; in a transaction, as long as that may take.
+    pub(super) fn producer(&self, transactional_id: Option<&str>) -> ClientConfig {
         let mut config = self.base.clone();
         config.remove("group.protocol");
+        match transactional_id {
+            Some(id) => {
+                if config.get(TRANSACTION_TIMEOUT).is_none() {
+                    config.set(TRANSACTION_TIMEOUT, OPEN_AT_MOST.as_millis().to_string());
+                }
+                config.set("transactional.id", id)
+            }
+            None => config.set("message.timeout.ms", "0"),
+        };
         for (key, value) in [
             ("acks", "all"),
             ("enable.idempotence", "true"),
-            ("message.timeout.ms", "0"),
             ("queue.buffering.max.kbytes", "65536"),
             ("statistics.interval.ms", "0"),
         ] {
@@ -227,7 +245,7 @@ mod tests {
             next.consumer("g").get("partition.assignment.strategy"),
             None
         );
-        assert_eq!(next.producer().get("group.protocol"), None);
+        assert_eq!(next.producer(None).get("group.protocol"), None);
         let classic = connection(&[]).consumer("g");
         assert_eq!(
             classic.get("partition.assignment.strategy"),

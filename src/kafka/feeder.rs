@@ -36,7 +36,7 @@ impl Feeder {
     /// # Errors
     /// When librdkafka refuses the settings.
     pub fn new(connection: &Connection, topic: &str) -> Result<Feeder, ClientError> {
-        let mut config = connection.producer();
+        let mut config = connection.producer(None);
         // Tiny batches burn CPU on both sides.
         config.set("linger.ms", "20");
         Ok(Feeder {

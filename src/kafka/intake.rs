@@ -74,8 +74,8 @@ impl Received<'_> {
 
 /// The consumer of the line; shared by the thread that polls and the thread that commits.
 pub struct Intake {
-    consumer: Arc<BaseConsumer<GroupContext>>,
-    topic: String,
+    pub(super) consumer: Arc<BaseConsumer<GroupContext>>,
+    pub(super) topic: String,
     group: String,
     cluster: String,
 }
@@ -157,6 +157,11 @@ impl Intake {
                 Some(E::AutoOffsetReset | E::OffsetOutOfRange) => Ok(Polled::OutOfRange),
                 Some(E::Fatal | E::GroupAuthorizationFailed | E::TopicAuthorizationFailed) => {
                     Err(self.stop_for(source))
+                }
+                // Said once by what watches the brokers; here it would be said ten times a second.
+                Some(E::AllBrokersDown | E::BrokerTransportFailure) => {
+                    tracing::debug!("consumer: {source}");
+                    Ok(Polled::Nothing)
                 }
                 // Unknown for a while after it was made, or while brokers restart.
                 _ => {

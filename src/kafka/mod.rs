@@ -19,6 +19,7 @@ mod intake;
 mod outlet;
 mod reader;
 mod topics;
+mod transaction;
 
 pub use assignment::{Change, Note, Position};
 pub use client::{ClientError, Connection};
@@ -26,6 +27,7 @@ pub use embedded::EmbeddedBroker;
 pub use feeder::Feeder;
 pub use follower::{Followed, Follower};
 pub use intake::{Intake, IntakeError, Polled, Received};
-pub use outlet::{Destination, Outgoing, Outlet, OutletError, Refusal, Report};
+pub use outlet::{Destination, Outgoing, Outlet, OutletError, Refusal, Report, Sent};
 pub use reader::{Bounds, Read, Reader, Span};
 pub use topics::{TopicFault, partitions};
+pub use transaction::{Claim, TransactionError};

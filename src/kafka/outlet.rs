@@ -10,8 +10,9 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, DeliveryResult, Producer, ProducerContext, ThreadedProducer};
 
-use super::client::{ClientError, Connection, Reporting};
+use super::client::{ClientError, Connection, Reporting, TRANSACTION_TIMEOUT};
 use super::topics::{self, TopicFault};
+use super::transaction::{self, OPEN_AT_MOST, TransactionError};
 use crate::health::Health;
 use crate::metrics::{Metrics, PublishError};
 
@@ -29,6 +30,16 @@ pub struct Outgoing {
     pub key: Option<Vec<u8>>,
     pub payload: Vec<u8>,
     pub headers: Vec<(&'static str, Vec<u8>)>,
+}
+
+/// What came of the attempt to send a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sent {
+    Queued,
+    /// Nothing was queued: try again when reports have come.
+    Full,
+    /// Nothing was queued: publish it by reference.
+    TooLarge,
 }
 
 /// What became of message `number`.
@@ -80,27 +91,34 @@ pub enum OutletError {
     Client(#[from] ClientError),
     #[error("output: {0}")]
     Topic(#[from] TopicFault),
+    #[error(transparent)]
+    Transaction(#[from] TransactionError),
     #[error("the producer failed for good: {0}; restart outlierd")]
     Fatal(String),
 }
 
 /// The producer of the line.
 pub struct Outlet {
-    producer: ThreadedProducer<OutletContext>,
+    pub(super) producer: ThreadedProducer<OutletContext>,
     reports: Receiver<Report>,
     outliers: String,
     dead_letters: String,
+    pub(super) transactional_id: Option<String>,
+    /// How long the cluster lets a transaction be open.
+    pub(super) open_at_most: Duration,
 }
 
 impl Outlet {
-    /// Connects, and checks that both topics are there.
+    /// Connects, and checks that both topics are there. With a `transactional_id`, also ends what an earlier producer
+    /// of the same id left open.
     ///
     /// # Errors
-    /// When librdkafka refuses the settings, no broker answers, or a topic is missing.
+    /// When librdkafka refuses the settings, no broker answers, a topic is missing, or transactions are refused.
     pub fn new(
         connection: &Connection,
         outliers: &str,
         dead_letters: &str,
+        transactional_id: Option<String>,
         health: &Arc<Health>,
         metrics: &Arc<Metrics>,
     ) -> Result<Outlet, OutletError> {
@@ -119,16 +137,26 @@ impl Outlet {
                 metrics: Arc::clone(metrics),
             },
         };
-        let producer: ThreadedProducer<OutletContext> = connection
-            .producer()
+        let mut config = connection.producer(transactional_id.as_deref());
+        if transactional_id.is_some() {
+            transaction::fit_topics(&mut config, connection, &[outliers, dead_letters]);
+        }
+        let producer: ThreadedProducer<OutletContext> = config
             .create_with_context(context)
             .map_err(ClientError::Settings)?;
-        Ok(Outlet {
+        let outlet = Outlet {
             producer,
             reports,
             outliers: outliers.to_owned(),
             dead_letters: dead_letters.to_owned(),
-        })
+            transactional_id,
+            open_at_most: config
+                .get(TRANSACTION_TIMEOUT)
+                .and_then(|text| text.parse().ok())
+                .map_or(OPEN_AT_MOST, Duration::from_millis),
+        };
+        outlet.take_over()?;
+        Ok(outlet)
     }
 
     /// Delivery reports, in the order in which they come.
@@ -136,12 +164,11 @@ impl Outlet {
         &self.reports
     }
 
-    /// Queues `message`; its report will carry `number`. `false`: the queue is full, try again
-    /// when reports have come.
+    /// Queues `message`; if that is done, its report will carry `number`.
     ///
     /// # Errors
     /// When the producer cannot go on.
-    pub fn send(&self, number: u64, message: &Outgoing) -> Result<bool, OutletError> {
+    pub fn send(&self, number: u64, message: &Outgoing) -> Result<Sent, OutletError> {
         let mut headers = OwnedHeaders::new_with_capacity(message.headers.len());
         for (key, value) in &message.headers {
             headers = headers.insert(Header {
@@ -159,24 +186,19 @@ impl Outlet {
             .headers(headers);
         record.key = message.key.as_deref();
         match self.producer.send(record) {
-            Ok(()) => Ok(true),
-            Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), _)) => Ok(false),
+            Ok(()) => Ok(Sent::Queued),
+            Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), _)) => Ok(Sent::Full),
+            Err((KafkaError::MessageProduction(RDKafkaErrorCode::MessageSizeTooLarge), _)) => {
+                Ok(Sent::TooLarge)
+            }
             Err((error, _)) => {
-                if let Some((_, reason)) = self.producer.client().fatal_error() {
-                    return Err(OutletError::Fatal(reason));
+                if let Some(fatal) = self.fatal_error() {
+                    return Err(fatal);
                 }
                 self.producer.context().report(number, &Err(error));
-                Ok(true)
+                Ok(Sent::Queued)
             }
         }
-    }
-
-    /// Why the producer can never deliver again, if so.
-    pub fn fatal_error(&self) -> Option<String> {
-        self.producer
-            .client()
-            .fatal_error()
-            .map(|(_, reason)| reason)
     }
 
     /// Drops the producer on a thread of its own, which nobody waits for longer than `patience`.
@@ -190,7 +212,7 @@ impl Outlet {
     }
 }
 
-struct OutletContext {
+pub(super) struct OutletContext {
     send: Sender<Report>,
     reporting: Reporting,
 }

@@ -115,6 +115,8 @@ declare::metrics! {
         halted_partitions: IntGauge = "outlierd_halted_partitions" in "partitions",
         /// Records that the cluster deleted, by its retention, before they were read.
         records_lost: IntCounter = "outlierd_records_lost_total" in "records",
+        /// How often the line started over from the committed offsets, with new clients.
+        restarts: IntCounter = "outlierd_line_restarts_total" in "restarts",
         /// Commits of offsets.
         commits: Family<CommitResult, IntCounter> = "outlierd_commits_total" in "commits",
         /// Messages that are durable on an output topic.

@@ -1,14 +1,14 @@
 //! Messages on their way out, and the batches that wait for them.
 
-use std::collections::{BTreeMap, VecDeque};
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::Receiver;
 
 use super::{Batch, Judged, LineError};
 use crate::detect::Pace;
-use crate::kafka::{Destination, Outgoing, Outlet, OutletError, Refusal, Report};
+use crate::kafka::{Claim, Destination, Outgoing, Outlet, Refusal, Report, Sent, TransactionError};
 use crate::metrics::{Metrics, OutputTopic, PublishError};
 
 /// Batches that may wait for their acknowledgements. With the batch's own bounds this bounds what
@@ -35,6 +35,30 @@ pub(super) struct Delivery {
     /// Messages to produce again, each at its time.
     again: VecDeque<(Instant, u64)>,
     refused: Option<String>,
+    /// Since when a transaction is open, where outputs and offsets are one.
+    open: Option<Instant>,
+    /// What was acknowledged in it: the topic, and whether it went by reference.
+    written: Vec<(OutputTopic, bool)>,
+    oversize: Arc<Oversize>,
+}
+
+/// A message on its way: `whole`, or, if that is too large for its topic, `by_reference`.
+pub(super) struct Parcel {
+    /// Partition and offset of the record that it is about.
+    pub(super) about: (i32, i64),
+    pub(super) whole: Outgoing,
+    pub(super) by_reference: Outgoing,
+}
+
+/// Records whose message was too large in a transaction. That ends the transaction, so the next attempt must know;
+/// it outlives the line.
+#[derive(Debug, Default)]
+pub struct Oversize(Mutex<BTreeSet<(i32, i64)>>);
+
+impl Oversize {
+    fn places(&self) -> MutexGuard<'_, BTreeSet<(i32, i64)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// A judged batch on its way out.
@@ -53,6 +77,7 @@ pub(super) struct Flight {
 
 struct Message {
     flight: u64,
+    about: (i32, i64),
     outgoing: Outgoing,
     /// What to publish if that is too large; `None` once it is this that was produced.
     by_reference: Option<Outgoing>,
@@ -88,7 +113,7 @@ impl Flight {
 }
 
 impl Delivery {
-    pub(super) fn new(outlet: Outlet, metrics: Arc<Metrics>) -> Delivery {
+    pub(super) fn new(outlet: Outlet, oversize: Arc<Oversize>, metrics: Arc<Metrics>) -> Delivery {
         Delivery {
             outlet,
             metrics,
@@ -98,6 +123,46 @@ impl Delivery {
             first_message: 0,
             again: VecDeque::new(),
             refused: None,
+            open: None,
+            written: Vec::new(),
+            oversize,
+        }
+    }
+
+    /// Whether outputs and offsets are one transaction.
+    pub(super) fn is_transactional(&self) -> bool {
+        self.outlet.is_transactional()
+    }
+
+    /// Commits `claim` with everything that was sent since the last commit, all of which must have landed.
+    pub(super) fn commit(&mut self, claim: &Claim) -> Result<(), LineError> {
+        self.begin()?;
+        self.outlet.commit(claim)?;
+        self.open = None;
+        for (topic, by_reference) in self.written.drain(..) {
+            count(&self.metrics, topic, by_reference);
+        }
+        self.oversize.places().clear();
+        Ok(())
+    }
+
+    fn begin(&mut self) -> Result<(), LineError> {
+        if self.open.is_none() {
+            self.outlet.begin()?;
+            self.open = Some(Instant::now());
+        }
+        Ok(())
+    }
+
+    /// Gives a transaction up whose messages are not acknowledged in time: the cluster is slow or gone.
+    pub(super) fn check_open(&self, now: Instant) -> Result<(), LineError> {
+        let patience = self.outlet.for_messages();
+        match self.open {
+            Some(since) if now.duration_since(since) > patience => {
+                let why = format!("its messages were not acknowledged within {patience:.1?}");
+                Err(TransactionError::GivenUp(why).into())
+            }
+            _ => Ok(()),
         }
     }
 
@@ -118,21 +183,30 @@ impl Delivery {
         self.messages.iter().flatten().count()
     }
 
-    /// Produces a batch's messages, each with the one to fall back on if it is too large.
+    /// Produces a batch's messages.
     pub(super) fn send_off(
         &mut self,
         mut flight: Flight,
-        outgoing: Vec<(Outgoing, Outgoing)>,
+        parcels: Vec<Parcel>,
     ) -> Result<(), LineError> {
-        flight.waiting = outgoing.len();
+        if self.is_transactional() && !parcels.is_empty() {
+            self.begin()?;
+        }
+        flight.waiting = parcels.len();
         let number_of_flight = self.first_flight + self.flights.len() as u64;
         self.flights.push_back(flight);
-        for (whole, by_reference) in outgoing {
+        for parcel in parcels {
             let number = self.first_message + self.messages.len() as u64;
+            let oversize = self.oversize.places().contains(&parcel.about);
+            let (outgoing, by_reference) = match oversize {
+                true => (parcel.by_reference, None),
+                false => (parcel.whole, Some(parcel.by_reference)),
+            };
             self.messages.push_back(Some(Message {
                 flight: number_of_flight,
-                outgoing: whole,
-                by_reference: Some(by_reference),
+                about: parcel.about,
+                outgoing,
+                by_reference,
             }));
             self.produce(number)?;
         }
@@ -150,10 +224,13 @@ impl Delivery {
 
     fn produce(&mut self, number: u64) -> Result<(), LineError> {
         let at = (number - self.first_message) as usize;
-        if let Some(Some(message)) = self.messages.get(at)
-            && !self.outlet.send(number, &message.outgoing)?
-        {
-            self.again.push_back((Instant::now(), number));
+        let Some(Some(message)) = self.messages.get(at) else {
+            return Ok(());
+        };
+        match self.outlet.send(number, &message.outgoing)? {
+            Sent::Queued => {}
+            Sent::Full => self.again.push_back((Instant::now(), number)),
+            Sent::TooLarge => self.shorten(number)?,
         }
         Ok(())
     }
@@ -169,8 +246,13 @@ impl Delivery {
             Ok(()) => self.delivered(report.number),
             Err(Refusal::TooLarge) => return self.too_large(report.number),
             Err(refusal) => {
-                if let Some(reason) = self.outlet.fatal_error() {
-                    return Err(LineError::Output(OutletError::Fatal(reason)));
+                if let Some(fatal) = self.outlet.fatal_error() {
+                    return Err(LineError::Output(fatal));
+                }
+                if self.is_transactional() {
+                    self.metrics.publish_errors.get(refusal.reason()).inc();
+                    let why = format!("a message was refused: {refusal}");
+                    return Err(TransactionError::GivenUp(why).into());
                 }
                 self.refuse(report.number, refusal.reason(), &refusal.to_string());
             }
@@ -198,18 +280,37 @@ impl Delivery {
             flight.waiting -= 1;
         }
         self.refused = None;
-        self.metrics.published.get(topic.into()).inc();
-        if by_reference {
-            self.metrics.published_by_reference.inc();
+        if self.open.is_some() {
+            self.written.push((topic.into(), by_reference));
+        } else {
+            count(&self.metrics, topic.into(), by_reference);
         }
     }
 
-    /// Publishes by reference what does not fit. If even that does not fit, the topic is at fault.
+    /// The broker found it too large. That ends a transaction; the next one knows.
     fn too_large(&mut self, number: u64) -> Result<(), LineError> {
-        self.metrics
-            .publish_errors
-            .get(PublishError::TooLarge)
-            .inc();
+        let transactional = self.is_transactional();
+        let Some(message) = self.message(number) else {
+            return Ok(());
+        };
+        let (partition, offset) = message.about;
+        if !transactional || message.by_reference.is_none() {
+            return self.shorten(number);
+        }
+        self.oversize.places().insert((partition, offset));
+        let errors = &self.metrics.publish_errors;
+        errors.get(PublishError::TooLarge).inc();
+        let why = format!(
+            "the message about offset {offset} of partition {partition} is too large for its topic, and will go by \
+             reference"
+        );
+        Err(TransactionError::GivenUp(why).into())
+    }
+
+    /// Publishes by reference what does not fit. If even that does not fit, the topic is at fault.
+    fn shorten(&mut self, number: u64) -> Result<(), LineError> {
+        let errors = &self.metrics.publish_errors;
+        errors.get(PublishError::TooLarge).inc();
         let Some(message) = self.message(number) else {
             return Ok(());
         };
@@ -267,6 +368,14 @@ impl Delivery {
 
     pub(super) fn close(self) {
         self.outlet.close(Duration::from_secs(1));
+    }
+}
+
+/// Counts a message that is there for good.
+fn count(metrics: &Metrics, topic: OutputTopic, by_reference: bool) {
+    metrics.published.get(topic).inc();
+    if by_reference {
+        metrics.published_by_reference.inc();
     }
 }
 

@@ -1,7 +1,7 @@
 //! Why the line ended.
 
 use super::JudgeError;
-use crate::kafka::{IntakeError, OutletError};
+use crate::kafka::{ClientError, IntakeError, OutletError, TopicFault, TransactionError};
 
 /// Why the line ended before it was asked to.
 #[derive(Debug, thiserror::Error)]
@@ -18,4 +18,41 @@ pub enum LineError {
     Thread(&'static str, #[source] std::io::Error),
     #[error("the {0} thread panicked")]
     Panicked(&'static str),
+}
+
+impl From<TransactionError> for LineError {
+    fn from(error: TransactionError) -> LineError {
+        LineError::Output(OutletError::Transaction(error))
+    }
+}
+
+impl LineError {
+    /// Whether no broker answered.
+    #[must_use]
+    pub fn is_unreachable(&self) -> bool {
+        use ClientError::Unreachable;
+        matches!(
+            self,
+            LineError::Output(
+                OutletError::Client(Unreachable { .. })
+                    | OutletError::Topic(TopicFault::Client(Unreachable { .. }))
+            ) | LineError::Intake(
+                IntakeError::Client(Unreachable { .. })
+                    | IntakeError::Topic(TopicFault::Client(Unreachable { .. }))
+            )
+        )
+    }
+
+    /// Whether a line with new clients can go on where this one had committed: the transaction at hand came to
+    /// nothing, or nobody knows what came of it.
+    #[must_use]
+    pub fn starts_over(&self) -> bool {
+        let given_up = |error: &OutletError| {
+            matches!(
+                error,
+                OutletError::Transaction(TransactionError::GivenUp(_))
+            )
+        };
+        matches!(self, LineError::Output(error) if given_up(error)) || self.is_unreachable()
+    }
 }

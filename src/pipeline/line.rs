@@ -6,10 +6,10 @@ use std::sync::{Arc, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::bounded;
+use crossbeam_channel::{Receiver, bounded, select};
 
 use super::consume::{Consume, Dealer};
-use super::delivery::Delivery;
+use super::delivery::{Delivery, Oversize};
 use super::message::{Messages, Origin};
 use super::publish::Publish;
 use super::report::Reporter;
@@ -37,6 +37,8 @@ pub struct Parts<'a> {
     /// The model's version, as messages name it.
     pub version: String,
     pub policy: Arc<Policy>,
+    /// What a line before this one learnt of messages too large for a transaction.
+    pub oversize: Arc<Oversize>,
     pub health: Arc<Health>,
     pub metrics: Arc<Metrics>,
 }
@@ -60,6 +62,7 @@ impl Line {
             &connection,
             &config.output.topic,
             &config.dead_letter.topic,
+            config.delivery.transactional_id(&config.input.group),
             &parts.health,
             &parts.metrics,
         )?;
@@ -69,7 +72,8 @@ impl Line {
         let (to_publish, from_score): (Vec<_>, Vec<_>) =
             (0..threads).map(|_| bounded(WAITING)).unzip();
         let dealer = Dealer::new(to_score);
-        let intake = join_group(parts, &connection, &dealer)?;
+        let (alive, ended) = bounded(0);
+        let intake = join_group(parts, &connection, &dealer, ended)?;
         let verdicts = verdicts(parts)?;
         for (input, output) in from_consume.into_iter().zip(to_publish) {
             let mut judge = judge(parts, Some(parts.metrics.scores()))?;
@@ -84,7 +88,12 @@ impl Line {
         // Every batch that can exist at once: one being filled, and those in the channels.
         let (spent, to_reuse) = bounded::<Batch>(2 * threads * WAITING + threads + 2);
         let publish = Publish {
-            delivery: Delivery::new(outlet, Arc::clone(&parts.metrics)),
+            _alive: alive,
+            delivery: Delivery::new(
+                outlet,
+                Arc::clone(&parts.oversize),
+                Arc::clone(&parts.metrics),
+            ),
             messages: messages(parts, intake.cluster()),
             verdicts,
             intake: intake.share(),
@@ -94,6 +103,7 @@ impl Line {
             keep_bytes: 2 * config.line.batch_bytes,
             commit_interval: config.line.commit_interval,
             positions: BTreeMap::new(),
+            uncommitted: Vec::new(),
             reporter: Reporter::new(Arc::clone(&parts.metrics)),
             health: Arc::clone(&parts.health),
             metrics: Arc::clone(&parts.metrics),
@@ -149,6 +159,7 @@ fn join_group(
     parts: &Parts<'_>,
     connection: &Connection,
     dealer: &Arc<std::sync::Mutex<Dealer>>,
+    publish_ended: Receiver<()>,
 ) -> Result<Intake, IntakeError> {
     let dealer = Arc::clone(dealer);
     let let_go = move |partitions: &[i32]| {
@@ -162,7 +173,15 @@ fn join_group(
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .deal(revoked, LET_GO);
-        let in_time = dealt.is_ok() && acknowledged.recv_deadline(deadline).is_ok();
+        // A message lies in its channel until both ends are gone: that nobody takes it out any more is said apart.
+        let answered = || {
+            select! {
+                recv(acknowledged) -> answer => answer.is_ok(),
+                recv(publish_ended) -> _ => false,
+                default(deadline.saturating_duration_since(Instant::now())) => false,
+            }
+        };
+        let in_time = dealt.is_ok() && answered();
         if !in_time {
             tracing::warn!(
                 ?partitions,

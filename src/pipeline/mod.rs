@@ -29,6 +29,7 @@ mod score;
 mod thresholds;
 
 pub use batch::{Batch, Record};
+pub use delivery::Oversize;
 pub use error::LineError;
 pub use judge::{DeadLetter, Finding, Judge, JudgeError, Judged, Pending};
 pub use line::{Line, Parts};

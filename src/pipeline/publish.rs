@@ -4,6 +4,10 @@
 //! produced at once, and the batch waits in a queue until every one of them is acknowledged; only
 //! then does the position of its partitions move, and only positions are committed. Whatever ends
 //! the process in between, the offsets of undelivered work are not committed.
+//!
+//! Exactly once, the messages since the last commit and the positions are one transaction: the thread waits until all
+//! of it is acknowledged, and then commits both. If that fails in any way the line ends, and starts over with new
+//! clients from what is committed.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, never, select, tick};
 
-use super::delivery::{Delivery, Flight};
+use super::delivery::{Delivery, Flight, Parcel};
 use super::message::Messages;
 use super::report::Reporter;
 use super::score::{Control, Result as Work};
@@ -23,6 +27,8 @@ use crate::metrics::{CommitResult, Metrics, Queue, Stage};
 
 /// The publish thread's state.
 pub(super) struct Publish {
+    /// First, so that it goes first: whoever waits for this thread waits no longer.
+    pub(super) _alive: Sender<()>,
     pub(super) intake: Intake,
     pub(super) delivery: Delivery,
     pub(super) messages: Messages,
@@ -37,6 +43,8 @@ pub(super) struct Publish {
     pub(super) commit_interval: Duration,
     /// Where every partition of ours stands.
     pub(super) positions: BTreeMap<i32, Position>,
+    /// Batches whose outputs a transaction will make visible.
+    pub(super) uncommitted: Vec<Flight>,
     pub(super) reporter: Reporter,
     pub(super) health: Arc<Health>,
     pub(super) metrics: Arc<Metrics>,
@@ -67,12 +75,12 @@ impl Publish {
                 recv(commit) -> _ => {
                     self.delivery.produce_again()?;
                     self.report();
-                    self.commit();
+                    self.commit()?;
                 }
             }
         }
         self.drain()?;
-        self.commit();
+        self.commit()?;
         self.delivery.close();
         Ok(())
     }
@@ -102,14 +110,14 @@ impl Publish {
                     }
                     self.positions.insert(position.partition, position);
                 }
-                self.commit();
+                self.commit()?;
             }
             Work::Control(Control::Revoked {
                 partitions,
                 acknowledge,
             }) => {
                 self.drain()?;
-                self.commit();
+                self.commit()?;
                 if let Some(verdicts) = &mut self.verdicts {
                     verdicts.thresholds.revoked(&partitions);
                 }
@@ -130,18 +138,26 @@ impl Publish {
         if let Some(verdicts) = &mut self.verdicts {
             verdicts.make(&batch, &mut judged);
         }
-        let mut outgoing = Vec::with_capacity(judged.outliers.len() + judged.dead_letters.len());
+        let mut parcels = Vec::with_capacity(judged.outliers.len() + judged.dead_letters.len());
+        let mut parcel = |record: usize, (whole, by_reference)| {
+            let record = &batch.records()[record];
+            parcels.push(Parcel {
+                about: (record.partition, record.offset),
+                whole,
+                by_reference,
+            });
+        };
         for finding in &judged.outliers {
-            outgoing.push(self.messages.outlier(&batch, finding));
+            parcel(finding.record, self.messages.outlier(&batch, finding));
         }
         for dead in &judged.dead_letters {
-            outgoing.push(self.messages.dead_letter(&batch, dead));
+            parcel(dead.record, self.messages.dead_letter(&batch, dead));
         }
         let mut flight = Flight::new(&batch, judged, Instant::now());
         if let Some(verdicts) = &self.verdicts {
             flight.paces = verdicts.thresholds.paces(flight.next.keys());
         }
-        self.delivery.send_off(flight, outgoing)?;
+        self.delivery.send_off(flight, parcels)?;
         batch.clear(self.keep_bytes);
         // The consume thread is gone only when the line ends.
         self.spent.try_send(batch).ok();
@@ -159,7 +175,11 @@ impl Publish {
                     position.note.pace = flight.paces.remove(partition);
                 }
             }
-            self.reporter.landed(&flight);
+            if self.delivery.is_transactional() {
+                self.uncommitted.push(flight);
+            } else {
+                self.reporter.landed(&flight);
+            }
         }
     }
 
@@ -168,6 +188,7 @@ impl Publish {
     fn drain(&mut self) -> Result<(), LineError> {
         let reports = self.delivery.reports();
         while !self.delivery.is_empty() {
+            self.delivery.check_open(Instant::now())?;
             if let Ok(report) = reports.recv_timeout(self.commit_interval) {
                 self.delivery.settle(report)?;
                 self.land();
@@ -179,8 +200,12 @@ impl Publish {
         Ok(())
     }
 
-    /// Commits the positions that have moved.
-    fn commit(&mut self) {
+    /// Commits the positions that have moved: by themselves, or together with their outputs.
+    fn commit(&mut self) -> Result<(), LineError> {
+        if self.delivery.is_transactional() {
+            // What is sent and has not landed belongs to the same transaction.
+            self.drain()?;
+        }
         let moved: Vec<Position> = self
             .positions
             .values()
@@ -188,30 +213,46 @@ impl Publish {
             .cloned()
             .collect();
         if moved.is_empty() {
-            return;
+            return Ok(());
         }
         let began = Instant::now();
-        let outcome = self.intake.commit(&moved);
-        self.metrics
-            .stage_seconds
-            .get(Stage::Commit)
-            .observe(began.elapsed().as_secs_f64());
-        match outcome {
-            Ok(_) => {
-                self.metrics.commits.get(CommitResult::Ok).inc();
-                for position in moved {
-                    self.positions
-                        .entry(position.partition)
-                        .and_modify(|known| known.committed = known.next == position.next);
+        if self.delivery.is_transactional() {
+            if let Err(error) = self.commit_transaction(&moved) {
+                self.metrics.commits.get(CommitResult::Failed).inc();
+                return Err(error);
+            }
+            self.committed(&moved);
+        } else {
+            match self.intake.commit(&moved) {
+                Ok(_) => self.committed(&moved),
+                Err(error) => {
+                    self.metrics.commits.get(CommitResult::Failed).inc();
+                    let again = self.commit_interval;
+                    tracing::warn!("committing offsets: {error}; again in {again:?}");
                 }
             }
-            Err(error) => {
-                self.metrics.commits.get(CommitResult::Failed).inc();
-                tracing::warn!(
-                    "committing offsets: {error}; again in {:?}",
-                    self.commit_interval
-                );
-            }
+        }
+        let stages = &self.metrics.stage_seconds;
+        let took = began.elapsed().as_secs_f64();
+        stages.get(Stage::Commit).observe(took);
+        Ok(())
+    }
+
+    fn commit_transaction(&mut self, moved: &[Position]) -> Result<(), LineError> {
+        let claim = self.intake.claim(moved)?;
+        self.delivery.commit(&claim)?;
+        for flight in self.uncommitted.drain(..) {
+            self.reporter.landed(&flight);
+        }
+        Ok(())
+    }
+
+    fn committed(&mut self, moved: &[Position]) {
+        self.metrics.commits.get(CommitResult::Ok).inc();
+        for position in moved {
+            self.positions
+                .entry(position.partition)
+                .and_modify(|known| known.committed = known.next == position.next);
         }
     }
 

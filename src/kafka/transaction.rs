@@ -1,0 +1,218 @@
+//! Outputs and offsets as one transaction (KIP-98 and KIP-447).
+//!
+//! One producer an instance. Whatever goes wrong with a transaction, this producer is not used again: a commit whose
+//! answer was lost may still come into force, and would then be that of a later transaction of the same producer.
+//! Whoever starts over makes a new one, which ends what the old one left open before it reads where to go on.
+
+use std::time::Duration;
+
+use rdkafka::TopicPartitionList;
+use rdkafka::admin::{AdminClient, AdminOptions, ConfigResource, ResourceSpecifier};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::config::ClientConfig;
+use rdkafka::consumer::{Consumer, ConsumerGroupMetadata};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::producer::Producer;
+use rdkafka::topic_partition_list::Offset;
+
+use super::client::Connection;
+use super::group::lock;
+use super::{Intake, Outlet, Position};
+
+/// How long the cluster may take to end what an earlier producer left open.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How long the cluster lets a transaction be open, unless `transaction.timeout.ms` says otherwise. librdkafka's own
+/// default is a minute, and whoever takes over from an instance that died in a transaction waits for that long: until
+/// then nobody knows its offsets.
+pub(super) const OPEN_AT_MOST: Duration = Duration::from_secs(10);
+
+/// Shares of that time for the steps of a transaction. Together less than all of it: where the cluster is slow or gone,
+/// the line gives up and starts over before the cluster does, and would take its producer for a stranger's.
+const FOR_MESSAGES: f64 = 0.4;
+const FOR_OFFSETS: f64 = 0.2;
+const FOR_COMMIT: f64 = 0.3;
+
+/// librdkafka's own defaults for `message.max.bytes`: what it is, and the least that it may be.
+const CLIENT_LIMIT: usize = 1_000_000;
+const LEAST_LIMIT: usize = 1000;
+
+/// Why a transaction came to nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum TransactionError {
+    /// Both causes look alike from here. Never answered by a new producer: two instances of one id would fence each
+    /// other for ever.
+    #[error(
+        "another producer took over the transactional id {id} ({reason}). Either another instance runs with the same \
+         delivery.instance: give each its own; or this one stood still for longer than transaction.timeout.ms: start \
+         it again, nothing is lost"
+    )]
+    Fenced { id: String, reason: KafkaError },
+    #[error(
+        "the cluster refuses transactions of {id}: {source}; grant WRITE on this transactional id and READ on the \
+         group, or set delivery.mode = \"at_least_once\""
+    )]
+    Refused { id: String, source: KafkaError },
+    /// Nothing of it is visible, or nobody knows yet.
+    #[error("the transaction was given up: {0}")]
+    GivenUp(String),
+}
+
+impl TransactionError {
+    pub(super) fn of(id: &str, doing: &str, source: KafkaError) -> TransactionError {
+        use RDKafkaErrorCode as E;
+        let id = id.to_owned();
+        match source.rdkafka_error_code() {
+            Some(E::Fenced | E::ProducerFenced | E::InvalidProducerEpoch) => {
+                TransactionError::Fenced { id, reason: source }
+            }
+            Some(
+                E::TransactionalIdAuthorizationFailed
+                | E::GroupAuthorizationFailed
+                | E::UnsupportedFeature
+                | E::InvalidTransactionTimeout,
+            ) => TransactionError::Refused { id, source },
+            _ => TransactionError::GivenUp(format!("{doing}: {source}")),
+        }
+    }
+}
+
+/// Offsets, and the membership by which the cluster checks that they are ours.
+pub struct Claim {
+    offsets: TopicPartitionList,
+    member: ConsumerGroupMetadata,
+}
+
+/// Has the client refuse by itself what `topics` would not take: a message that the broker refuses ends its transaction.
+/// Sizes before compression count then. Whoever may not ask goes without, and learns by transactions that end.
+pub(super) fn fit_topics(config: &mut ClientConfig, connection: &Connection, topics: &[&str]) {
+    match limits(connection, topics) {
+        Ok(Some(limit)) => {
+            let own: usize = config
+                .get("message.max.bytes")
+                .and_then(|own| own.parse().ok())
+                .unwrap_or(CLIENT_LIMIT);
+            config.set(
+                "message.max.bytes",
+                own.min(limit).max(LEAST_LIMIT).to_string(),
+            );
+        }
+        Ok(None) => {}
+        Err(error) => tracing::info!(
+            "asking how large messages may be: {error}; one that is too large will end its transaction"
+        ),
+    }
+}
+
+/// The least `max.message.bytes` of `topics`.
+fn limits(connection: &Connection, topics: &[&str]) -> Result<Option<usize>, KafkaError> {
+    let admin: AdminClient<DefaultClientContext> = connection.admin().create()?;
+    let asked: Vec<ResourceSpecifier<'_>> = topics
+        .iter()
+        .map(|topic| ResourceSpecifier::Topic(topic))
+        .collect();
+    let options = AdminOptions::new().request_timeout(Some(PATIENCE));
+    let asking = admin.describe_configs(&asked, &options);
+    let runtime = tokio::runtime::Builder::new_current_thread().build();
+    let runtime = runtime.map_err(|_| KafkaError::Canceled)?;
+    let answers = runtime.block_on(asking)?;
+    let limit = |answer: Result<ConfigResource, RDKafkaErrorCode>| {
+        let topic = answer.ok()?;
+        topic.get("max.message.bytes")?.value.as_ref()?.parse().ok()
+    };
+    Ok(answers.into_iter().filter_map(limit).min())
+}
+
+impl Intake {
+    /// What a transaction commits for `positions`.
+    ///
+    /// # Errors
+    /// When one of them is no longer ours: its outputs are in the transaction, so that all of it must be given up.
+    pub fn claim(&self, positions: &[Position]) -> Result<Claim, TransactionError> {
+        let given_up = |why: String| Err(TransactionError::GivenUp(why));
+        // Asked for first: if partitions go in between, the cluster knows this membership to be of the past.
+        let Some(member) = self.consumer.group_metadata() else {
+            return given_up("this consumer is no member of its group".into());
+        };
+        let owned = lock(&self.consumer.context().owned);
+        let mut offsets = TopicPartitionList::new();
+        for position in positions {
+            let partition = position.partition;
+            if !owned.contains(&partition) {
+                return given_up(format!(
+                    "partition {partition} was taken away with outputs not yet committed"
+                ));
+            }
+            let mut element = offsets.add_partition(&self.topic, partition);
+            if let Err(error) = element.set_offset(Offset::Offset(position.next)) {
+                return given_up(error.to_string());
+            }
+            element.set_metadata(position.note.to_string());
+        }
+        Ok(Claim { offsets, member })
+    }
+}
+
+impl Outlet {
+    /// Whether outputs and offsets are one transaction.
+    pub fn is_transactional(&self) -> bool {
+        self.transactional_id.is_some()
+    }
+
+    /// Ends what an earlier producer of the same id left open. Before anything is read or produced.
+    pub(super) fn take_over(&self) -> Result<(), TransactionError> {
+        match &self.transactional_id {
+            Some(_) => self
+                .producer
+                .init_transactions(PATIENCE)
+                .map_err(|error| self.failed("taking over the transactional id", error)),
+            None => Ok(()),
+        }
+    }
+
+    /// How long the messages of a transaction may take to be acknowledged, from its opening on.
+    pub fn for_messages(&self) -> Duration {
+        self.open_at_most.mul_f64(FOR_MESSAGES)
+    }
+
+    /// Opens a transaction: what is sent from here on belongs to it.
+    ///
+    /// # Errors
+    /// When the producer cannot go on.
+    pub fn begin(&self) -> Result<(), TransactionError> {
+        self.producer
+            .begin_transaction()
+            .map_err(|error| self.failed("opening a transaction", error))
+    }
+
+    /// Commits the open transaction with the offsets of `claim`. Everything in it must have its report.
+    ///
+    /// # Errors
+    /// When it is not certain that it was committed.
+    pub fn commit(&self, claim: &Claim) -> Result<(), TransactionError> {
+        let Claim { offsets, member } = claim;
+        self.producer
+            .send_offsets_to_transaction(offsets, member, self.open_at_most.mul_f64(FOR_OFFSETS))
+            .map_err(|error| self.failed("adding offsets to a transaction", error))?;
+        self.producer
+            .commit_transaction(self.open_at_most.mul_f64(FOR_COMMIT))
+            .map_err(|error| self.failed("committing a transaction", error))
+    }
+
+    fn failed(&self, doing: &str, error: KafkaError) -> TransactionError {
+        let id = self.transactional_id.as_deref().unwrap_or_default();
+        TransactionError::of(id, doing, error)
+    }
+
+    /// What the producer's end for good means, if it has come to one.
+    pub fn fatal_error(&self) -> Option<super::OutletError> {
+        let (code, reason) = self.producer.client().fatal_error()?;
+        Some(match &self.transactional_id {
+            Some(id) => {
+                let source = KafkaError::Global(code);
+                TransactionError::of(id, &reason, source).into()
+            }
+            None => super::OutletError::Fatal(reason),
+        })
+    }
+}

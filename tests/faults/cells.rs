@@ -1,0 +1,319 @@
+//! The faults. Each returns what shows that it fired.
+
+use rustix::process::Signal;
+
+use crate::harness::{Outlierd, until};
+use crate::scene::{Mode, Scene};
+use crate::stream::PARTITIONS;
+
+use Mode::{AtLeastOnce, ExactlyOnce};
+
+const BOTH: &[Mode] = &[AtLeastOnce, ExactlyOnce];
+
+/// One row of the matrix.
+pub struct Cell {
+    pub name: &'static str,
+    pub modes: &'static [Mode],
+    /// Whether it belongs to the quick part.
+    pub quick: bool,
+    /// Whether it kills or stops brokers.
+    pub needs_nodes: bool,
+    /// One outlier in so many is long, and what the topic takes, in bytes.
+    pub long: Option<(usize, &'static str)>,
+    pub run: fn(&mut Scene<'_>) -> String,
+}
+
+const PLAIN: Cell = Cell {
+    name: "",
+    modes: BOTH,
+    quick: false,
+    needs_nodes: false,
+    long: None,
+    run: undisturbed,
+};
+
+pub const CELLS: [Cell; 11] = [
+    Cell {
+        name: "undisturbed",
+        quick: true,
+        ..PLAIN
+    },
+    Cell {
+        name: "sigkill",
+        quick: true,
+        run: sigkill,
+        ..PLAIN
+    },
+    Cell {
+        name: "sigterm",
+        quick: true,
+        run: sigterm,
+        ..PLAIN
+    },
+    Cell {
+        name: "sigstop",
+        run: sigstop,
+        ..PLAIN
+    },
+    Cell {
+        name: "come-and-go",
+        quick: true,
+        run: come_and_go,
+        ..PLAIN
+    },
+    Cell {
+        name: "rolling-restart",
+        run: rolling_restart,
+        ..PLAIN
+    },
+    Cell {
+        name: "one-name-twice",
+        modes: &[ExactlyOnce],
+        quick: true,
+        run: one_name_twice,
+        ..PLAIN
+    },
+    Cell {
+        name: "transaction-expires",
+        modes: &[ExactlyOnce],
+        run: transaction_expires,
+        ..PLAIN
+    },
+    Cell {
+        name: "too-large",
+        quick: true,
+        long: Some((5, "8000")),
+        run: too_large,
+        ..PLAIN
+    },
+    Cell {
+        name: "broker-killed",
+        needs_nodes: true,
+        run: broker_killed,
+        ..PLAIN
+    },
+    Cell {
+        name: "broker-paused",
+        needs_nodes: true,
+        run: broker_paused,
+        ..PLAIN
+    },
+];
+
+fn undisturbed(scene: &mut Scene<'_>) -> String {
+    scene.feed(1.0);
+    let mut daemon = Outlierd::start_ready(&scene.instance("a"));
+    scene.wait_all();
+    stop(&mut daemon);
+    "nothing was to fire".into()
+}
+
+/// Killed three times in the middle of its work.
+fn sigkill(scene: &mut Scene<'_>) -> String {
+    scene.feed(1.0);
+    let setup = scene.instance("a");
+    let mut kills = Vec::new();
+    for share in [0.1, 0.35, 0.6] {
+        let daemon = Outlierd::start(&setup);
+        scene.wait_committed(share);
+        daemon.kill();
+        let committed = scene.committed();
+        assert!(committed < scene.stream.len(), "the kill came too late");
+        kills.push(committed.to_string());
+    }
+    let mut daemon = Outlierd::start(&setup);
+    scene.heal();
+    scene.wait_all();
+    stop(&mut daemon);
+    format!("killed at {}", kills.join(", "))
+}
+
+/// Told to stop in the middle of its work.
+fn sigterm(scene: &mut Scene<'_>) -> String {
+    scene.feed(1.0);
+    let setup = scene.instance("a");
+    let mut stops = Vec::new();
+    for share in [0.2, 0.5] {
+        let mut daemon = Outlierd::start(&setup);
+        scene.wait_committed(share);
+        stop(&mut daemon);
+        let committed = scene.committed();
+        assert!(committed < scene.stream.len(), "the stop came too late");
+        stops.push(committed.to_string());
+    }
+    let mut daemon = Outlierd::start(&setup);
+    scene.heal();
+    scene.wait_all();
+    stop(&mut daemon);
+    format!("stopped at {}", stops.join(", "))
+}
+
+/// Stands still for longer than its session; another instance takes its partitions.
+fn sigstop(scene: &mut Scene<'_>) -> String {
+    scene.feed(0.7);
+    let mut still = Outlierd::start(&scene.instance("a"));
+    scene.wait_committed(0.1);
+    still.signal(Signal::STOP);
+    let mut other = Outlierd::start(&scene.instance("b"));
+    scene.wait_assigned(&other, PARTITIONS as u64);
+    scene.wait_committed(0.7);
+    still.signal(Signal::CONT);
+    scene.heal();
+    scene.feed_rest(0.7);
+    scene.wait_all();
+    // If it stood still in a transaction, the coordinator gave that up, and nothing of it may come after.
+    let fenced = !still.is_running();
+    if fenced {
+        assert_eq!(scene.mode, ExactlyOnce);
+        assert_fenced(&mut still);
+    } else {
+        stop(&mut still);
+    }
+    stop(&mut other);
+    format!("the other instance got all partitions; fenced: {fenced}")
+}
+
+/// Instances join and leave while there is work.
+fn come_and_go(scene: &mut Scene<'_>) -> String {
+    scene.feed(0.5);
+    let mut stays = Outlierd::start(&scene.instance("a"));
+    scene.wait_committed(0.05);
+    let mut goes = Outlierd::start(&scene.instance("b"));
+    scene.wait_assigned(&goes, PARTITIONS as u64 / 2);
+    scene.feed_rest(0.5);
+    until("work of the second instance", || {
+        (goes.records() > 0).then_some(())
+    });
+    stop(&mut goes);
+    scene.heal();
+    scene.wait_all();
+    let revoked = stays.metric("outlierd_rebalances_total{kind=\"revoked\"}");
+    assert!(revoked > 0, "nothing was revoked");
+    stop(&mut stays);
+    format!("{revoked} revocations")
+}
+
+/// Three instances, each stopped and started again in turn.
+fn rolling_restart(scene: &mut Scene<'_>) -> String {
+    let setups = ["a", "b", "c"].map(|instance| scene.instance(instance));
+    let mut daemons: Vec<Outlierd> = setups.iter().map(Outlierd::start).collect();
+    scene.feed(0.25);
+    for turn in 0..setups.len() {
+        stop(&mut daemons[turn]);
+        daemons[turn] = Outlierd::start(&setups[turn]);
+        let from = 0.25 * (turn + 1) as f64;
+        let rows = (scene.stream.len() as f64 * from) as usize
+            ..(scene.stream.len() as f64 * (from + 0.25)) as usize;
+        scene.feed_range(rows);
+    }
+    scene.heal();
+    scene.wait_all();
+    daemons.iter_mut().for_each(stop);
+    "three restarts".into()
+}
+
+/// A second instance with the name of the first: the first one ends, and says both causes.
+fn one_name_twice(scene: &mut Scene<'_>) -> String {
+    scene.feed(0.5);
+    let mut first = Outlierd::start(&scene.instance("a"));
+    scene.wait_committed(0.05);
+    let mut second = Outlierd::start(&scene.instance("a"));
+    scene.feed_rest(0.5);
+    let said = assert_fenced(&mut first);
+    scene.heal();
+    scene.wait_all();
+    stop(&mut second);
+    said
+}
+
+/// It stands still for longer than a transaction may take: it ends, and the next one goes on.
+fn transaction_expires(scene: &mut Scene<'_>) -> String {
+    let setup = scene
+        .instance("a")
+        .set("kafka.properties", "transaction.timeout.ms", "\"1000\"");
+    scene.feed(1.0);
+    let mut still = Outlierd::start(&setup);
+    // A stop may fall between two transactions: so it is stopped until it was in one. It stands still for less than
+    // its session, or it would lose its partitions first.
+    loop {
+        let committed = scene.committed();
+        assert!(
+            committed < scene.stream.len(),
+            "no stop fell into a transaction"
+        );
+        until("work after a stop", || {
+            (!still.is_running() || scene.committed() > committed).then_some(())
+        });
+        if !still.is_running() {
+            break;
+        }
+        still.signal(Signal::STOP);
+        // Time is the fault: a transaction may take 1 s, and the coordinator looks every half second.
+        std::thread::sleep(std::time::Duration::from_millis(2200));
+        still.signal(Signal::CONT);
+    }
+    let said = assert_fenced(&mut still);
+    let mut next = Outlierd::start(&setup);
+    scene.heal();
+    scene.wait_all();
+    stop(&mut next);
+    said
+}
+
+#[track_caller]
+fn assert_fenced(daemon: &mut Outlierd) -> String {
+    let status = daemon.wait();
+    let said = daemon.stderr();
+    assert_eq!(status.code(), Some(1), "{said}");
+    for cause in ["delivery.instance", "transaction.timeout.ms"] {
+        assert!(said.contains(cause), "{cause} is not named: {said}");
+    }
+    "fenced, exit status 1".into()
+}
+
+/// Outliers that their topic does not take go by reference.
+fn too_large(scene: &mut Scene<'_>) -> String {
+    scene.feed(1.0);
+    let mut daemon = Outlierd::start_ready(&scene.instance("a"));
+    scene.wait_all();
+    let by_reference = daemon.metric("outlierd_published_by_reference_total");
+    assert!(by_reference > 0, "nothing was too large");
+    stop(&mut daemon);
+    format!("{by_reference} by reference")
+}
+
+fn broker_killed(scene: &mut Scene<'_>) -> String {
+    scene.feed(1.0);
+    let mut daemon = Outlierd::start(&scene.instance("a"));
+    scene.wait_committed(0.1);
+    scene.cluster.kill(0);
+    daemon.wait_unready("broker");
+    assert_eq!(daemon.get("/livez").0, 200);
+    scene.cluster.start_again(0);
+    scene.cluster.wait();
+    scene.heal();
+    scene.wait_all();
+    daemon.wait_ready();
+    stop(&mut daemon);
+    "unready while the broker was gone".into()
+}
+
+fn broker_paused(scene: &mut Scene<'_>) -> String {
+    scene.feed(1.0);
+    let mut daemon = Outlierd::start(&scene.instance("a"));
+    scene.wait_committed(0.1);
+    scene.cluster.signal(0, Signal::STOP);
+    daemon.wait_unready("output");
+    scene.cluster.signal(0, Signal::CONT);
+    scene.heal();
+    scene.wait_all();
+    daemon.wait_ready();
+    stop(&mut daemon);
+    "unready while the broker stood still".into()
+}
+
+#[track_caller]
+fn stop(daemon: &mut Outlierd) {
+    let status = daemon.terminate();
+    assert!(status.success(), "{status}: {}", daemon.stderr());
+}

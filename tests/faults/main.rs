@@ -1,0 +1,120 @@
+//! Faults against a real Kafka, and a verifier that counts what was lost or came twice.
+//!
+//! `cargo test --test faults` runs the quick cells, `cargo test --test faults -- --all` every one, and a word runs the
+//! cells whose name has it. Java and Maven are needed, or a cluster in `OUTLIERD_TEST_BROKERS`; without them all is
+//! skipped, and it says why.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout
+)]
+
+mod cells;
+mod cluster;
+// Shared with the tests against the embedded broker, which use the rest of it.
+#[allow(dead_code, unused_imports)]
+#[path = "../line/harness/mod.rs"]
+mod harness;
+mod scene;
+mod stream;
+mod verifier;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::ExitCode;
+use std::time::Instant;
+
+use cells::{CELLS, Cell};
+use cluster::Cluster;
+use scene::{Mode, Scene};
+
+const RECORDS: usize = 20_000;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let all = arguments.iter().any(|argument| argument == "--all");
+    let words: Vec<&str> = arguments
+        .iter()
+        .map(String::as_str)
+        .filter(|argument| !argument.starts_with('-'))
+        .collect();
+    let wanted = |cell: &Cell, mode: Mode| match words.is_empty() {
+        true => all || cell.quick,
+        false => words
+            .iter()
+            .all(|word| cell.name.contains(word) || mode.name().contains(word)),
+    };
+    let mut cluster = match Cluster::start(1) {
+        Ok(cluster) => cluster,
+        Err(why) => {
+            println!("skipped: no real Kafka: {why}");
+            println!("0 passed, 0 failed");
+            return ExitCode::SUCCESS;
+        }
+    };
+    println!("| cell | mode | fired | records | lost | duplicated | recovered | |");
+    println!("| --- | --- | --- | --- | --- | --- | --- | --- |");
+    let (mut passed, mut failed) = (0, 0);
+    for cell in &CELLS {
+        for &mode in cell.modes {
+            if !wanted(cell, mode) {
+                continue;
+            }
+            if cell.needs_nodes && !cluster.is_ours() {
+                println!(
+                    "| {} | {} | skipped: the brokers are not ours | | | | | |",
+                    cell.name,
+                    mode.name()
+                );
+                continue;
+            }
+            match run(cell, mode, &mut cluster) {
+                true => passed += 1,
+                false => failed += 1,
+            }
+        }
+    }
+    println!("\n{passed} passed, {failed} failed");
+    ExitCode::from(u8::from(failed > 0))
+}
+
+/// Runs one cell and prints its row; says whether all promises were kept.
+fn run(cell: &Cell, mode: Mode, cluster: &mut Cluster) -> bool {
+    let began = Instant::now();
+    let (padded, limit) = cell.long.unwrap_or((0, "1048588"));
+    let outcome = catch_unwind(AssertUnwindSafe(|| {
+        let mut scene = Scene::new(cluster, cell.name, mode, RECORDS, padded, limit);
+        let fired = (cell.run)(&mut scene);
+        (fired, scene.end())
+    }));
+    let Ok((fired, outcome)) = outcome else {
+        println!(
+            "| {} | {} | **panicked**, see above | | | | | |",
+            cell.name,
+            mode.name()
+        );
+        return false;
+    };
+    let exactly_once = mode == Mode::ExactlyOnce;
+    let mut fault = outcome.findings.fault(exactly_once);
+    if outcome.witnessed_else != 0 {
+        let else_ = outcome.witnessed_else;
+        fault = fault.or(Some(format!(
+            "a concurrent reader saw {else_} more than stands there"
+        )));
+    }
+    let recovered = outcome
+        .recovered
+        .map_or(String::new(), |time| format!("{:.1} s", time.as_secs_f64()));
+    println!(
+        "| {} | {} | {fired} | {RECORDS} | {} | {} | {recovered} | {} ({:.0} s) |",
+        cell.name,
+        mode.name(),
+        outcome.findings.lost,
+        outcome.findings.duplicated,
+        fault.as_deref().unwrap_or("kept"),
+        began.elapsed().as_secs_f64(),
+    );
+    fault.is_none()
+}

@@ -1,0 +1,171 @@
+//! Topics of a cell's own, the stream on them, and the instances that work on it.
+
+use std::time::{Duration, Instant};
+
+use crate::cluster::Cluster;
+use crate::harness::{Client, Outlierd, Setup, until};
+use crate::stream::{PARTITIONS, Stream};
+use crate::verifier::{Findings, Witness, verify};
+
+/// The promise that a cell holds the line to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    AtLeastOnce,
+    ExactlyOnce,
+}
+
+impl Mode {
+    pub fn name(self) -> &'static str {
+        match self {
+            Mode::AtLeastOnce => "at_least_once",
+            Mode::ExactlyOnce => "exactly_once",
+        }
+    }
+}
+
+/// What the cells run in.
+pub struct Scene<'a> {
+    pub cluster: &'a mut Cluster,
+    pub mode: Mode,
+    pub client: Client,
+    pub stream: Stream,
+    name: String,
+    witness: Option<Witness>,
+    /// When everything was well again.
+    healed: Option<Instant>,
+    recovered: Option<Duration>,
+}
+
+/// What a cell found.
+pub struct Outcome {
+    pub findings: Findings,
+    /// From the end of the fault to the last commit.
+    pub recovered: Option<Duration>,
+    /// What the concurrent reader saw beyond what stands there, or missed of it.
+    pub witnessed_else: i64,
+}
+
+impl<'a> Scene<'a> {
+    /// `padded`: one outlier in so many is long. `limit`: what the outlier topic takes, in bytes.
+    pub fn new(
+        cluster: &'a mut Cluster,
+        name: &str,
+        mode: Mode,
+        records: usize,
+        padded: usize,
+        limit: &str,
+    ) -> Scene<'a> {
+        let name = format!("{name}-{}", mode.name());
+        for (topic, partitions, settings) in [
+            (name.clone(), PARTITIONS, &[][..]),
+            (
+                format!("{name}.outliers"),
+                1,
+                &[("max.message.bytes", limit)][..],
+            ),
+            (format!("{name}.dead-letters"), 1, &[][..]),
+        ] {
+            cluster.make(&topic, partitions, settings);
+        }
+        let client = Client::new(&cluster.address);
+        let stream = Stream::new(7, records, padded, &Setup::new(&cluster.address));
+        let witness = Witness::of(&cluster.address, &format!("{name}.outliers"));
+        Scene {
+            cluster,
+            mode,
+            client,
+            stream,
+            name,
+            witness: Some(witness),
+            healed: None,
+            recovered: None,
+        }
+    }
+
+    /// The configuration of one instance.
+    pub fn instance(&self, instance: &str) -> Setup {
+        let topic = |suffix: &str| format!("\"{}{suffix}\"", self.name);
+        let setup = Setup::new(&self.cluster.address)
+            .set("input", "topic", &topic(""))
+            .set("input", "group", &topic(""))
+            .set("output", "topic", &topic(".outliers"))
+            .set("dead_letter", "topic", &topic(".dead-letters"))
+            .set("line", "batch_rows", "100")
+            .set("line", "commit_interval", "\"50ms\"")
+            .set("delivery", "mode", &format!("{:?}", self.mode.name()));
+        match self.mode {
+            Mode::AtLeastOnce => setup,
+            Mode::ExactlyOnce => setup.set("delivery", "instance", &format!("{instance:?}")),
+        }
+    }
+
+    /// Feeds all records but those from `share` of them on; the rest comes with [`Self::feed_rest`].
+    pub fn feed(&self, share: f64) {
+        let count = (self.stream.len() as f64 * share) as usize;
+        self.stream.feed(&self.client, &self.name, 0..count);
+    }
+
+    pub fn feed_rest(&self, share: f64) {
+        let from = (self.stream.len() as f64 * share) as usize;
+        let rest = from..self.stream.len();
+        self.stream.feed(&self.client, &self.name, rest);
+    }
+
+    pub fn feed_range(&self, rows: std::ops::Range<usize>) {
+        self.stream.feed(&self.client, &self.name, rows);
+    }
+
+    /// Records below the committed offsets.
+    pub fn committed(&self) -> usize {
+        let offsets = self.client.committed(&self.name, &self.name);
+        offsets.values().sum::<i64>() as usize
+    }
+
+    /// Waits until a share of all records is committed; says how many are.
+    #[track_caller]
+    pub fn wait_committed(&self, share: f64) -> usize {
+        let least = (self.stream.len() as f64 * share) as usize;
+        until(&format!("{least} committed records"), || {
+            Some(self.committed()).filter(|committed| *committed >= least)
+        })
+    }
+
+    /// From here on, time to recover is counted.
+    pub fn heal(&mut self) {
+        self.healed = Some(Instant::now());
+    }
+
+    /// Waits until everything is committed.
+    #[track_caller]
+    pub fn wait_all(&mut self) {
+        self.wait_committed(1.0);
+        self.recovered = self.healed.map(|healed| healed.elapsed());
+    }
+
+    #[track_caller]
+    pub fn wait_assigned(&self, daemon: &Outlierd, partitions: u64) {
+        until(&format!("{partitions} assigned partitions"), || {
+            (daemon.metric("outlierd_assigned_partitions") == partitions).then_some(())
+        });
+    }
+
+    /// Holds what came out against what had to, and removes the topics.
+    pub fn end(mut self) -> Outcome {
+        let (outliers, dead) = (
+            format!("{}.outliers", self.name),
+            format!("{}.dead-letters", self.name),
+        );
+        let findings = verify(&self.stream, &self.client, &outliers, &dead);
+        let stands = self.client.read(&outliers).len() as i64;
+        let saw = self
+            .witness
+            .take()
+            .map_or(0, |witness| witness.end() as i64);
+        self.cluster.remove(&[&self.name, &outliers, &dead]);
+        Outcome {
+            findings,
+            recovered: self.recovered,
+            witnessed_else: saw - stands,
+        }
+    }
+}

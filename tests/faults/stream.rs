@@ -1,0 +1,81 @@
+//! What is fed, and what must come of it.
+
+use std::collections::BTreeMap;
+
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+use crate::harness::records::readings;
+use crate::harness::scores::verdicts;
+use crate::harness::{Client, Record, Setup};
+
+pub const PARTITIONS: i32 = 4;
+
+/// One record in so many is odd, and one in so many cannot be read.
+const ODD: usize = 400;
+const BROKEN: usize = 97;
+
+/// Longer than the messages of a topic that takes little.
+const PADDING: usize = 20_000;
+
+/// Partition and offset of a record.
+pub type Place = (i64, i64);
+
+/// Records, and the disposition of each.
+pub struct Stream {
+    pub rows: Vec<String>,
+    /// Bits of the score of each outlier.
+    pub outliers: BTreeMap<Place, u32>,
+    pub dead_letters: BTreeMap<Place, &'static str>,
+}
+
+impl Stream {
+    /// `count` records, judged by `outlierd score`. One in `padded` outliers is long, if that is not 0.
+    pub fn new(seed: u64, count: usize, padded: usize, setup: &Setup) -> Stream {
+        let mut rows = readings(seed, count, ODD);
+        let verdicts = verdicts(setup, &rows);
+        let (mut outliers, mut dead_letters) = (BTreeMap::new(), BTreeMap::new());
+        for (row, text) in rows.iter_mut().enumerate() {
+            if row % BROKEN == BROKEN / 2 {
+                text.truncate(text.len() / 2);
+                dead_letters.insert(place(row), "json_syntax");
+            } else if verdicts[row].flagged {
+                outliers.insert(place(row), verdicts[row].score_bits);
+                if padded > 0 && outliers.len() % padded == 0 {
+                    text.pop();
+                    text.push_str(&format!(",\"note\":\"{}\"}}", noise(row)));
+                }
+            }
+        }
+        Stream {
+            rows,
+            outliers,
+            dead_letters,
+        }
+    }
+
+    /// Feeds the rows of a range, in turn over the partitions.
+    pub fn feed(&self, client: &Client, topic: &str, range: std::ops::Range<usize>) {
+        let records: Vec<Record> = range
+            .map(|row| Record::of(self.rows[row].as_str()).to(row as i32 % PARTITIONS))
+            .collect();
+        client.feed(topic, &records);
+    }
+
+    pub fn len(&self) -> usize {
+        self.rows.len()
+    }
+}
+
+/// Letters that no codec makes shorter: brokers measure what is compressed.
+fn noise(seed: usize) -> String {
+    let mut random = ChaCha8Rng::seed_from_u64(seed as u64);
+    (0..PADDING)
+        .map(|_| char::from(random.random_range(b'a'..=b'z')))
+        .collect()
+}
+
+fn place(row: usize) -> Place {
+    let partitions = i64::from(PARTITIONS);
+    (row as i64 % partitions, row as i64 / partitions)
+}
