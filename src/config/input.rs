@@ -15,6 +15,8 @@ pub struct Input {
     pub group: String,
     /// Where a group without committed offsets starts.
     pub start: Start,
+    /// What happens to a partition whose next records are not in the log any more.
+    pub on_data_loss: OnDataLoss,
     /// `where`: records that do not match are skipped, and counted as filtered.
     pub filter: Option<Filter>,
     /// Path of the field that names what an episode belongs to; without it the Kafka key does.
@@ -39,6 +41,20 @@ pub enum Start {
     /// At the first record at or after this instant.
     Time(jiff::Timestamp),
 }
+
+/// What is done when records were lost before they were read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnDataLoss {
+    /// The partition stands still until a person decides.
+    Halt,
+    /// It goes on with the first record that there is.
+    Continue,
+}
+
+const ON_DATA_LOSS: [(&str, OnDataLoss); 2] = [
+    ("halt", OnDataLoss::Halt),
+    ("continue", OnDataLoss::Continue),
+];
 
 /// What is done with a cell that cannot be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,6 +81,7 @@ impl Input {
             topic: String::new(),
             group: String::new(),
             start: Start::Earliest,
+            on_data_loss: OnDataLoss::Halt,
             filter: None,
             key: None,
             time: None,
@@ -79,6 +96,7 @@ impl Input {
         let topic = section.required("topic", remedy, name::topic);
         let group = section.or("group", "outlierd", name::group);
         let start = section.or("start", "latest", Start::parse);
+        let on_data_loss = section.or("on_data_loss", "halt", one_of(&ON_DATA_LOSS));
         let filter = section.optional("where", Filter::parse);
         let key = section.optional("key", name::path);
         let time = section.optional("time", name::path);
@@ -91,6 +109,7 @@ impl Input {
             topic: topic?,
             group: group?,
             start: start?,
+            on_data_loss: on_data_loss?,
             filter: filter?,
             key: key?,
             time: time?,

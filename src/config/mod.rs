@@ -36,7 +36,7 @@ pub use delivery::Delivery;
 pub use error::{Error, Errors};
 pub use field::{Direction, Field, Kind};
 pub use filter::{Condition, Filter};
-pub use input::{Input, Policy, Start};
+pub use input::{Input, OnDataLoss, Policy, Start};
 pub use kafka::Kafka;
 pub use line::{Detect, Line};
 pub use model::{Model, Train, TrainingData};

@@ -16,6 +16,7 @@ use crate::config::{Budget, Config};
 use crate::detect::Policy;
 use crate::health::{Condition, Health};
 use crate::http;
+use crate::kafka::Trail;
 use crate::metrics::{Bound, Metrics};
 use crate::pipeline::{Line, LineError, Oversize, Parts};
 use crate::registry::Stored;
@@ -69,6 +70,7 @@ struct Plan {
     stored: Stored,
     policy: Arc<Policy>,
     oversize: Arc<Oversize>,
+    trail: Arc<Trail>,
     health: Arc<Health>,
     metrics: Arc<Metrics>,
 }
@@ -110,6 +112,7 @@ impl Daemon {
             stored,
             policy,
             oversize: Arc::default(),
+            trail: Arc::default(),
             health,
             metrics,
         };
@@ -234,6 +237,7 @@ impl Plan {
             version: self.stored.version,
             policy: self.policy,
             oversize: self.oversize,
+            trail: self.trail,
             health: self.health,
             metrics: self.metrics,
         })

@@ -9,7 +9,7 @@ use super::transactions::Transactions;
 use super::{DEAD_LETTERS, INPUT, OUTLIERS, Settings, Source};
 use crate::config::{
     Budget, Config, Copied, DeadLetter, Delivery, Detect, Field, Format, Http, Input, Kafka, Level,
-    Line, Log, Model, Output, Policy, Secret, Start, Train, TrainingData,
+    Line, Log, Model, OnDataLoss, Output, Policy, Secret, Start, Train, TrainingData,
 };
 use crate::kafka::EmbeddedBroker;
 
@@ -41,6 +41,7 @@ pub(super) fn of(
             topic: INPUT.into(),
             group: "demo".into(),
             start: Start::AfterTraining,
+            on_data_loss: OnDataLoss::Halt,
             filter: None,
             key: choice.key,
             time: None,

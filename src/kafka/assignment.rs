@@ -1,17 +1,18 @@
 //! Where a newly assigned partition starts, and what the loop is told about it.
 
 use std::collections::BTreeMap;
-use std::fmt;
+use std::sync::Arc;
 
 use rdkafka::TopicPartitionList;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::KafkaResult;
 use rdkafka::topic_partition_list::Offset;
-use serde::{Deserialize, Serialize};
 
 use super::client::PATIENCE;
-use crate::config::Start;
-use crate::detect::Pace;
+use super::loss::{Known, Log};
+use super::topic_id::topic_id;
+use super::{Cause, Loss, Note, TopicId, Trail};
+use crate::config::{OnDataLoss, Start};
 
 /// A change of the assignment, in the order in which it happened.
 #[derive(Debug, Clone, PartialEq)]
@@ -26,89 +27,45 @@ pub struct Position {
     pub partition: i32,
     /// The next offset to read: exclusive end of what is done, inclusive start of what is not.
     pub next: i64,
-    /// Whether the group has this very offset committed.
+    /// Whether the group has this very offset committed, or is not to have it.
     pub committed: bool,
     /// What is committed beside the offset.
     pub note: Note,
     /// How many partitions the topic had when this one was assigned.
     pub partitions: i32,
+    /// What was lost before the partition was assigned.
+    pub loss: Option<Loss>,
+    /// Whether nothing of it is read until a person decides what to do about the loss.
+    pub halted: bool,
 }
 
-/// Committed beside every offset, as JSON with the version in front: 2 if it has a pace, else 1.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Note {
-    /// How many partitions the topic had when the group began: one with a higher number was added
-    /// later and is read from its start, whatever `input.start` says, so that no record of it is
-    /// missed.
-    pub partitions: i32,
-    /// The partition's pace up to the offset, if the budget is one a day.
-    pub pace: Option<Pace>,
-}
-
-/// A note as it is written.
-#[derive(Serialize)]
-struct Written<'a> {
-    v: u8,
-    partitions: i32,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pace: Option<&'a Pace>,
-}
-
-/// A note as it is read: what is wrong with one part does not spoil the other. Later versions may
-/// have more parts.
-#[derive(Deserialize)]
-struct Found {
-    partitions: i32,
-    pace: Option<serde_json::Value>,
-}
-
-impl fmt::Display for Note {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let written = Written {
-            v: if self.pace.is_some() { 2 } else { 1 },
-            partitions: self.partitions,
-            pace: self.pace.as_ref(),
-        };
-        f.write_str(&serde_json::to_string(&written).map_err(|_| fmt::Error)?)
-    }
-}
-
-impl Note {
-    /// Reads what stands beside the committed offset of `partition`. What cannot be read is said
-    /// and left out.
-    fn read(partition: i32, text: &str) -> Option<Note> {
-        let unreadable = |what: &str, error: serde_json::Error| {
-            tracing::warn!(
-                partition,
-                "{what} beside the committed offset cannot be read ({error}): going on without it; \
-                 a budget a day goes by the training rate until the rate is known again"
-            );
-        };
-        if text.is_empty() {
-            return None;
-        }
-        let found: Found = serde_json::from_str(text)
-            .map_err(|error| unreadable("the note", error))
-            .ok()?;
-        let pace = found.pace.and_then(|pace| {
-            serde_json::from_value(pace)
-                .map_err(|error| unreadable("the pace in the note", error))
-                .ok()
-        });
-        Some(Note {
-            partitions: found.partitions,
-            pace,
-        })
-    }
-}
-
-/// What decides where partitions without a committed offset start.
+/// What decides where partitions start.
 #[derive(Debug, Clone)]
 pub(super) struct StartRule {
     pub(super) topic: String,
     pub(super) start: Start,
+    pub(super) on_data_loss: OnDataLoss,
     /// The offsets right after those that the model was trained on.
     pub(super) after_training: BTreeMap<i32, i64>,
+    pub(super) trail: Arc<Trail>,
+}
+
+/// What the group has committed of the topic as it is now.
+struct Committed {
+    offsets: BTreeMap<i32, (i64, Option<Note>)>,
+    /// The number of partitions when the group began.
+    began_with: i32,
+    /// Whether each of those had an offset once.
+    all: bool,
+    topic: Option<TopicId>,
+    /// The number of partitions now.
+    partitions: i32,
+}
+
+impl Committed {
+    fn note(&self, partition: i32) -> Option<&Note> {
+        self.offsets.get(&partition)?.1.as_ref()
+    }
 }
 
 impl StartRule {
@@ -119,45 +76,129 @@ impl StartRule {
         partitions: &[i32],
     ) -> KafkaResult<Vec<Position>> {
         let metadata = consumer.fetch_metadata(Some(&self.topic), PATIENCE)?;
-        let known = metadata.topics().first();
-        let known = known.map_or(0, |topic| topic.partitions().len() as i32);
-        let committed = self.committed(consumer, partitions, known)?;
-        let began_with = committed
-            .values()
-            .filter_map(|(_, note)| Some(note.as_ref()?.partitions))
-            .min()
-            .unwrap_or(known);
-        let position = |&partition: &i32| {
-            let (next, is_committed) = match committed.get(&partition) {
-                Some((next, _)) => (*next, true),
-                None => (self.first_offset(consumer, partition, began_with)?, false),
-            };
-            tracing::info!(
-                partition,
-                offset = next,
-                from = if is_committed {
-                    "the committed offset"
-                } else {
-                    self.reason(partition, began_with)
-                },
-                "partition starts"
-            );
-            let beside = committed
-                .get(&partition)
-                .and_then(|(_, note)| note.as_ref());
-            Ok(Position {
-                partition,
-                next,
-                committed: is_committed,
-                note: Note {
-                    partitions: began_with,
-                    pace: beside.and_then(|note| note.pace.clone()),
-                },
-                // At least what is known in other ways, if the cluster did not say.
-                partitions: known.max(began_with).max(partition + 1),
-            })
+        let present = metadata.topics().first();
+        let present = present.map_or(0, |topic| topic.partitions().len() as i32);
+        let offsets = self.committed(consumer, partitions, present)?;
+        let notes = || offsets.values().filter_map(|(_, note)| note.as_ref());
+        let began_with = notes().map(|note| note.partitions).min().unwrap_or(present);
+        let committed = Committed {
+            began_with,
+            all: notes().any(|note| note.all)
+                || (0..began_with).all(|partition| offsets.contains_key(&partition)),
+            topic: topic_id(consumer.client(), &self.topic, PATIENCE)?,
+            partitions: present,
+            offsets,
         };
-        partitions.iter().map(position).collect()
+        partitions
+            .iter()
+            .map(|&partition| self.position(consumer, partition, &committed))
+            .collect()
+    }
+
+    fn position<C: ConsumerContext>(
+        &self,
+        consumer: &BaseConsumer<C>,
+        partition: i32,
+        committed: &Committed,
+    ) -> KafkaResult<Position> {
+        let beside = committed.note(partition);
+        let known = match committed.offsets.get(&partition) {
+            Some((next, _)) => Some(Known {
+                next: *next,
+                topic: beside.and_then(|note| note.topic.clone()),
+            }),
+            None => self.trail.known(partition),
+        };
+        let has_offset = committed.offsets.contains_key(&partition);
+        let loss = match has_offset {
+            true => self.lost(consumer, partition, known.as_ref(), committed),
+            false => self.forgotten(consumer, partition, known.as_ref(), committed)?,
+        };
+        let halted = loss.is_some() && self.on_data_loss == OnDataLoss::Halt;
+        let next = match (&loss, &known) {
+            (Some(loss), known) if halted => known.as_ref().map_or(loss.to, |known| known.next),
+            (Some(loss), _) => said(partition, loss.to, "the first record after a loss"),
+            (None, Some(known)) => said(partition, known.next, "the committed offset"),
+            (None, None) => {
+                let first = self.first_offset(consumer, partition, committed.began_with)?;
+                said(
+                    partition,
+                    first,
+                    self.reason(partition, committed.began_with),
+                )
+            }
+        };
+        let anew = matches!(&loss, Some(loss) if loss.cause == Cause::MadeAnew);
+        let then = known.and_then(|known| known.topic);
+        Ok(Position {
+            partition,
+            next,
+            // Of a topic made anew the old offset is committed beside the old id, which tells the next owner; no other
+            // halted partition is to have any.
+            committed: if halted {
+                has_offset || !anew
+            } else {
+                has_offset && loss.is_none()
+            },
+            note: Note {
+                partitions: committed.began_with,
+                topic: if halted {
+                    then
+                } else {
+                    committed.topic.clone().or(then)
+                },
+                all: committed.all,
+                pace: beside.and_then(|note| note.pace.clone()),
+            },
+            // At least what is known in other ways, if the cluster did not say.
+            partitions: committed
+                .partitions
+                .max(committed.began_with)
+                .max(partition + 1),
+            loss,
+            halted,
+        })
+    }
+
+    /// What was lost between the committed offset and the log. Where the log cannot be asked, the first fetch tells.
+    fn lost<C: ConsumerContext>(
+        &self,
+        consumer: &BaseConsumer<C>,
+        partition: i32,
+        known: Option<&Known>,
+        committed: &Committed,
+    ) -> Option<Loss> {
+        let topic = committed.topic.as_ref();
+        match consumer.fetch_watermarks(&self.topic, partition, PATIENCE) {
+            Ok((low, high)) => known?.lost_in(Log { topic, low, high }),
+            Err(error) => {
+                tracing::warn!(partition, "asking for the ends of the log: {error}");
+                None
+            }
+        }
+    }
+
+    /// Whether a partition without a committed offset had one.
+    fn forgotten<C: ConsumerContext>(
+        &self,
+        consumer: &BaseConsumer<C>,
+        partition: i32,
+        known: Option<&Known>,
+        committed: &Committed,
+    ) -> KafkaResult<Option<Loss>> {
+        if known.is_none() && !(committed.all && partition < committed.began_with) {
+            return Ok(None);
+        }
+        let (low, high) = consumer.fetch_watermarks(&self.topic, partition, PATIENCE)?;
+        let topic = committed.topic.as_ref();
+        let lost = known.and_then(|known| known.lost_in(Log { topic, low, high }));
+        Ok(lost
+            .filter(|loss| loss.cause == Cause::MadeAnew)
+            .or(Some(Loss {
+                cause: Cause::Forgotten,
+                from: known.map(|known| known.next),
+                to: low,
+            })))
     }
 
     /// Committed offset and note of every partition of the topic that has one.
@@ -223,47 +264,8 @@ impl StartRule {
     }
 }
 
-#[cfg(test)]
-#[allow(clippy::unwrap_used)]
-mod tests {
-    use super::*;
-
-    fn note(pace: Option<Pace>) -> Note {
-        Note {
-            partitions: 12,
-            pace,
-        }
-    }
-
-    #[test]
-    fn a_note_comes_back_as_it_was_written() {
-        let mut pace = Pace::default();
-        for second in 0..400_000 {
-            pace.observe(1_767_225_600_000 + second * 1000, second);
-        }
-        for note in [note(None), note(Some(pace))] {
-            assert_eq!(Note::read(3, &note.to_string()), Some(note));
-        }
-    }
-
-    #[test]
-    fn a_note_without_a_pace_is_that_of_version_one() {
-        let text = r#"{"v":1,"partitions":12}"#;
-        assert_eq!(note(None).to_string(), text);
-        assert_eq!(Note::read(0, text), Some(note(None)));
-    }
-
-    #[test]
-    fn a_broken_pace_does_not_spoil_the_number_of_partitions() {
-        for pace in [
-            "7",
-            "{}",
-            r#"{"hour":null,"count":1,"whole":false,"ahead":200,"later":0,"behind":0,"closed":[],"since":0}"#,
-        ] {
-            let text = format!(r#"{{"v":2,"partitions":12,"pace":{pace},"more":1}}"#);
-            assert_eq!(Note::read(0, &text), Some(note(None)), "{text}");
-        }
-        assert_eq!(Note::read(0, "of another tool"), None);
-        assert_eq!(Note::read(0, ""), None);
-    }
+/// `offset`, once it is said.
+fn said(partition: i32, offset: i64, from: &str) -> i64 {
+    tracing::info!(partition, offset, from, "partition starts");
+    offset
 }

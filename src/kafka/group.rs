@@ -108,12 +108,21 @@ impl GroupContext {
         };
         let mut starts = TopicPartitionList::new();
         for position in &positions {
-            let next = Offset::Offset(position.next);
+            // A halted partition is never read; where it stands may be out of its log, which the client would report.
+            let in_log = position.loss.as_ref().map_or(position.next, |loss| loss.to);
+            let next = Offset::Offset(in_log);
             starts.add_partition_offset(&self.rule.topic, position.partition, next)?;
         }
         match consumer.rebalance_protocol() {
             RebalanceProtocol::Cooperative => consumer.incremental_assign(&starts)?,
             _ => consumer.assign(&starts)?,
+        }
+        let mut halted = TopicPartitionList::new();
+        for position in positions.iter().filter(|position| position.halted) {
+            halted.add_partition(&self.rule.topic, position.partition);
+        }
+        if halted.count() > 0 {
+            consumer.pause(&halted)?;
         }
         lock(&self.owned).extend(partitions);
         self.tell(Change::Assigned(positions));

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rdkafka::TopicPartitionList;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, RebalanceProtocol};
@@ -18,8 +18,10 @@ use rdkafka::topic_partition_list::Offset;
 use super::assignment::StartRule;
 use super::client::{ClientError, Connection, PATIENCE, Reporting, cluster_id};
 use super::group::{GroupContext, LetGo, lock};
+use super::topic_id::topic_id;
+use super::topic_watch::TopicWatch;
 use super::topics::{self, TopicFault};
-use super::{Change, Position};
+use super::{Change, Position, TopicId, Trail};
 use crate::config;
 use crate::health::Health;
 use crate::metrics::Metrics;
@@ -78,6 +80,8 @@ pub struct Intake {
     pub(super) topic: String,
     group: String,
     cluster: String,
+    topic_id: Option<TopicId>,
+    watch: TopicWatch<GroupContext>,
 }
 
 impl Intake {
@@ -90,6 +94,7 @@ impl Intake {
         connection: &Connection,
         input: &config::Input,
         after_training: BTreeMap<i32, i64>,
+        trail: &Arc<Trail>,
         health: &Arc<Health>,
         metrics: &Arc<Metrics>,
         let_go: LetGo,
@@ -98,7 +103,9 @@ impl Intake {
             rule: StartRule {
                 topic: input.topic.clone(),
                 start: input.start,
+                on_data_loss: input.on_data_loss,
                 after_training,
+                trail: Arc::clone(trail),
             },
             reporting: Reporting {
                 name: "consumer",
@@ -118,6 +125,13 @@ impl Intake {
             .map_err(ClientError::Settings)?;
         topics::ask(consumer.client(), connection, &input.topic)?;
         let cluster = cluster_id(consumer.client(), connection.brokers());
+        let topic_id = topic_id(consumer.client(), &input.topic, PATIENCE).map_err(|source| {
+            ClientError::request(
+                connection,
+                format!("for the id of topic {}", input.topic),
+                source,
+            )
+        })?;
         consumer
             .subscribe(&[&input.topic])
             .map_err(ClientError::Settings)?;
@@ -126,6 +140,8 @@ impl Intake {
             topic: input.topic.clone(),
             group: input.group.clone(),
             cluster,
+            topic_id,
+            watch: TopicWatch::new(Instant::now()),
         })
     }
 
@@ -136,12 +152,37 @@ impl Intake {
             topic: self.topic.clone(),
             group: self.group.clone(),
             cluster: self.cluster.clone(),
+            topic_id: self.topic_id.clone(),
+            watch: TopicWatch::new(Instant::now()),
         }
     }
 
     /// The id of the cluster.
     pub fn cluster(&self) -> &str {
         &self.cluster
+    }
+
+    /// The topic's id when this consumer began, if the cluster gives topics ids.
+    pub fn topic_id(&self) -> Option<&TopicId> {
+        self.topic_id.as_ref()
+    }
+
+    /// The topic's id as it is now, whenever it has been asked for; costs little and never waits.
+    pub fn watch_topic(&self, now: Instant) -> Option<TopicId> {
+        self.topic_id.as_ref()?;
+        self.watch.look(&self.consumer, &self.topic, now)
+    }
+
+    /// Remembers what was committed, for when the group forgets it.
+    pub fn remember(&self, positions: &[Position]) {
+        let trail = &self.consumer.context().rule.trail;
+        for position in positions {
+            trail.passed(
+                position.partition,
+                position.next,
+                position.note.topic.clone(),
+            );
+        }
     }
 
     /// Waits up to `patience` for a record or an event.

@@ -9,9 +9,9 @@ use crossbeam_channel::{Receiver, SendTimeoutError, Sender};
 
 use super::score::{Control, Work};
 use super::{Batch, LineError};
-use crate::config;
+use crate::config::{self, OnDataLoss};
 use crate::health::{Condition, Health};
-use crate::kafka::{Change, Intake, Polled, Position, Received};
+use crate::kafka::{Cause, Change, Intake, Loss, Polled, Position, Received};
 use crate::metrics::{Metrics, Queue, Rebalance};
 
 /// How long a full line may hold the thread back before it pauses the partitions and goes on
@@ -70,7 +70,8 @@ pub(super) struct Consume {
     pub(super) opened: Option<Instant>,
     /// Of each assigned partition, the offset that must come next, to notice a gap.
     pub(super) expected: BTreeMap<i32, i64>,
-    /// Partitions that stand still because records were lost.
+    pub(super) on_data_loss: OnDataLoss,
+    /// Partitions that stand still because records were lost. No offset of theirs is expected.
     pub(super) halted: BTreeSet<i32>,
     pub(super) paused: bool,
 }
@@ -81,6 +82,7 @@ impl Consume {
         while !self.stop.load(Ordering::Relaxed) {
             self.health.beat(Instant::now());
             self.take_some(intake)?;
+            self.check_topic(intake)?;
             if self.is_due() {
                 self.hand_on(intake)?;
             }
@@ -98,8 +100,8 @@ impl Consume {
             let polled = intake.poll(patience)?;
             // What changed within the poll comes before its record; and that record is taken in
             // before anything is dealt, since dealing may poll for the next one.
-            let assigned = self.absorb_changes(intake, None);
-            self.take(intake, &polled);
+            let assigned = self.absorb_changes(intake, None)?;
+            self.take(intake, &polled)?;
             self.deal_assigned(intake, assigned)?;
             if self.is_full() || matches!(polled, Polled::Nothing) {
                 break;
@@ -128,7 +130,7 @@ impl Consume {
                 .is_some_and(|opened| opened.elapsed() >= self.line.batch_age)
     }
 
-    fn take(&mut self, intake: &Intake, polled: &Polled<'_>) {
+    fn take(&mut self, intake: &Intake, polled: &Polled<'_>) -> Result<(), LineError> {
         match polled {
             Polled::Record(record) => {
                 let (partition, offset) = (record.partition(), record.offset());
@@ -138,24 +140,33 @@ impl Consume {
                         self.push(record);
                     }
                     Some(&mut expected) => self.take_unexpected(intake, record, expected),
-                    None => {} // No longer ours.
+                    None => {} // No longer ours, or fetched before the partition was halted.
                 }
             }
-            Polled::OutOfRange => self.find_out_of_range(intake),
+            Polled::OutOfRange => self.find_out_of_range(intake)?,
             Polled::Nothing => {}
         }
+        Ok(())
     }
 
     /// A record that does not follow on the one before it.
     fn take_unexpected(&mut self, intake: &Intake, record: &Received<'_>, expected: i64) {
         let (partition, offset) = (record.partition(), record.offset());
-        if self.halted.contains(&partition) || offset < expected {
-            return; // Fetched before the halt; or handed on already.
+        if offset < expected {
+            return; // Handed on already.
         }
         match intake.watermarks(partition) {
             Ok((low, _)) if low > expected => {
-                self.lost(intake, partition, expected, low);
-                return;
+                let loss = Loss {
+                    cause: Cause::Retention,
+                    from: Some(expected),
+                    to: low,
+                };
+                self.report_loss(partition, &loss);
+                if self.on_data_loss == OnDataLoss::Halt {
+                    self.halt(intake, partition);
+                    return;
+                }
             }
             // Transaction markers and compaction leave gaps that hold no records.
             Ok(_) => {}
@@ -168,18 +179,6 @@ impl Consume {
         }
         self.push(record);
         self.expected.insert(partition, offset + 1);
-    }
-
-    /// Some partition's next offset is no longer, or not any more, in its log.
-    fn find_out_of_range(&mut self, intake: &Intake) {
-        for (partition, expected) in self.expected.clone() {
-            match intake.watermarks(partition) {
-                Ok((low, _)) if expected < low => self.lost(intake, partition, expected, low),
-                Ok((_, high)) if expected > high => self.lost(intake, partition, expected, high),
-                Ok(_) => {}
-                Err(error) => tracing::warn!(partition, "asking for the ends of the log: {error}"),
-            }
-        }
     }
 
     fn push(&mut self, record: &Received<'_>) {
@@ -195,42 +194,6 @@ impl Consume {
         );
     }
 
-    /// Retention was faster than we (`from` before `to`), or the log was cut short or made anew
-    /// (`from` after `to`): the partition halts, and says what is gone.
-    fn lost(&mut self, intake: &Intake, partition: i32, from: i64, to: i64) {
-        if !self.halted.insert(partition) {
-            return;
-        }
-        let lost = u64::try_from(to - from).unwrap_or(0);
-        self.metrics.records_lost.inc_by(lost);
-        tracing::error!(
-            partition,
-            from,
-            to,
-            "the next offset is not in the log any more, records were lost or the topic was made \
-             anew: the partition halts; to go on, stop outlierd and set the group's offset with \
-             kafka-consumer-groups.sh"
-        );
-        self.report_halted();
-        if let Err(error) = intake.halt(partition) {
-            tracing::warn!(partition, "pausing: {error}");
-        }
-    }
-
-    fn report_halted(&self) {
-        self.metrics.halted_partitions.set(self.halted.len() as i64);
-        let halted: Vec<String> = self.halted.iter().map(ToString::to_string).collect();
-        let state = if halted.is_empty() {
-            Ok(())
-        } else {
-            let halted = halted.join(", ");
-            Err(format!(
-                "partitions halted because records were lost: {halted}"
-            ))
-        };
-        self.health.set(Condition::HaltedPartitions, state);
-    }
-
     /// Applies what the rebalance callback has recorded, in its order. Returns the positions of
     /// new partitions, which the publish thread must hear of before their first batch. `in_hand` is
     /// a batch that waits to be dealt.
@@ -238,15 +201,15 @@ impl Consume {
         &mut self,
         intake: &Intake,
         mut in_hand: Option<&mut Batch>,
-    ) -> Vec<Position> {
+    ) -> Result<Vec<Position>, LineError> {
         let mut positions = Vec::new();
         if !intake.has_changes() {
-            return positions;
+            return Ok(positions);
         }
         for change in intake.changes() {
             match change {
                 Change::Assigned(new) => {
-                    self.assigned(&new);
+                    self.assigned(intake, &new)?;
                     positions.extend(new);
                 }
                 // The callback has waited for the line to let go of what it held; what has not
@@ -260,7 +223,7 @@ impl Consume {
                 }
             }
         }
-        positions
+        Ok(positions)
     }
 
     fn deal_assigned(
@@ -274,12 +237,28 @@ impl Consume {
         self.deal(intake, Work::Control(Control::Assigned(positions)))
     }
 
-    fn assigned(&mut self, positions: &[Position]) {
+    fn assigned(&mut self, intake: &Intake, positions: &[Position]) -> Result<(), LineError> {
         for position in positions {
-            self.expected.insert(position.partition, position.next);
+            let partition = position.partition;
+            if let Some(loss) = &position.loss {
+                self.report_loss(partition, loss);
+            }
+            if position.halted {
+                self.halted.insert(partition);
+                continue;
+            }
+            // Ids of records have the topic's id in them.
+            let ids = (position.note.topic.as_ref(), intake.topic_id());
+            if matches!(ids, (Some(now), Some(then)) if now != then) {
+                let why = "the topic was made anew since this line began";
+                return Err(LineError::Loss(why.into()));
+            }
+            self.expected.insert(partition, position.next);
         }
         self.metrics.rebalances.get(Rebalance::Assigned).inc();
+        self.report_halted();
         self.report_assignment();
+        Ok(())
     }
 
     fn revoked(&mut self, partitions: &[i32]) {
@@ -297,7 +276,7 @@ impl Consume {
     }
 
     fn report_assignment(&self) {
-        let assigned = self.expected.len();
+        let assigned = self.expected.len() + self.halted.len();
         self.metrics.assigned_partitions.set(assigned as i64);
         tracing::info!(partitions = assigned, "assignment changed");
         // An instance beyond the number of partitions is idle, and that is fine.
@@ -313,7 +292,7 @@ impl Consume {
     }
 
     /// Deals `work`. While the line is full for long, pauses all partitions and goes on polling.
-    fn deal(&mut self, intake: &Intake, mut work: Work) -> Result<(), LineError> {
+    pub(super) fn deal(&mut self, intake: &Intake, mut work: Work) -> Result<(), LineError> {
         let mut patience = HOLD;
         let mut assigned_meanwhile = Vec::new();
         loop {
@@ -334,9 +313,9 @@ impl Consume {
                 Work::Batch(batch) => Some(batch),
                 Work::Control(_) => None,
             };
-            assigned_meanwhile.extend(self.absorb_changes(intake, in_hand));
+            assigned_meanwhile.extend(self.absorb_changes(intake, in_hand)?);
             // A record that was fetched before the pause waits in the next batch.
-            self.take(intake, &polled);
+            self.take(intake, &polled)?;
         }
         if self.paused {
             self.paused = false;

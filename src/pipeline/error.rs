@@ -12,6 +12,9 @@ pub enum LineError {
     Output(#[from] OutletError),
     #[error(transparent)]
     Judge(#[from] JudgeError),
+    /// Where to go on after a loss is decided when partitions are assigned, and nowhere else.
+    #[error("{0}")]
+    Loss(String),
     #[error("a thread of the line ended before its time")]
     Broken,
     #[error("the {0} thread could not be started: {1}")]
@@ -44,7 +47,7 @@ impl LineError {
     }
 
     /// Whether a line with new clients can go on where this one had committed: the transaction at hand came to
-    /// nothing, or nobody knows what came of it.
+    /// nothing, or nobody knows what came of it; or records were lost, and it is to go on behind them.
     #[must_use]
     pub fn starts_over(&self) -> bool {
         let given_up = |error: &OutletError| {
@@ -53,6 +56,8 @@ impl LineError {
                 OutletError::Transaction(TransactionError::GivenUp(_))
             )
         };
-        matches!(self, LineError::Output(error) if given_up(error)) || self.is_unreachable()
+        matches!(self, LineError::Output(error) if given_up(error))
+            || matches!(self, LineError::Loss(_))
+            || self.is_unreachable()
     }
 }

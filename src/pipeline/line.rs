@@ -19,7 +19,7 @@ use super::{Batch, Judge, JudgeError, LineError, Redaction};
 use crate::config::Config;
 use crate::detect::{DailyBudget, Episodes, Model, Policy};
 use crate::health::{Condition, Health};
-use crate::kafka::{Connection, Intake, IntakeError, Outlet};
+use crate::kafka::{Connection, Intake, IntakeError, Outlet, Trail};
 use crate::metrics::{Metrics, ScoreHistograms};
 
 /// Batches waiting in front of each score thread: one to work on while another is filled.
@@ -39,6 +39,8 @@ pub struct Parts<'a> {
     pub policy: Arc<Policy>,
     /// What a line before this one learnt of messages too large for a transaction.
     pub oversize: Arc<Oversize>,
+    /// What a line before this one has committed.
+    pub trail: Arc<Trail>,
     pub health: Arc<Health>,
     pub metrics: Arc<Metrics>,
 }
@@ -94,7 +96,7 @@ impl Line {
                 Arc::clone(&parts.oversize),
                 Arc::clone(&parts.metrics),
             ),
-            messages: messages(parts, intake.cluster()),
+            messages: messages(parts, &intake),
             verdicts,
             intake: intake.share(),
             inputs: from_score,
@@ -120,6 +122,7 @@ impl Line {
             batch: Batch::default(),
             opened: None,
             expected: BTreeMap::new(),
+            on_data_loss: config.input.on_data_loss,
             halted: BTreeSet::new(),
             paused: false,
         };
@@ -198,6 +201,7 @@ fn join_group(
             .iter()
             .map(|&(partition, _, next)| (partition, next))
             .collect(),
+        &parts.trail,
         &parts.health,
         &parts.metrics,
         Box::new(let_go),
@@ -227,12 +231,13 @@ fn verdicts(parts: &Parts<'_>) -> Result<Option<Verdicts>, JudgeError> {
     }))
 }
 
-fn messages(parts: &Parts<'_>, cluster: &str) -> Messages {
+fn messages(parts: &Parts<'_>, intake: &Intake) -> Messages {
     let config = parts.config;
     Messages::new(
         Origin {
-            cluster: cluster.to_owned(),
+            cluster: intake.cluster().to_owned(),
             topic: config.input.topic.clone(),
+            topic_id: intake.topic_id().cloned(),
         },
         Redaction::new(&config.output, &config.input, &config.fields),
         config.dead_letter.payload,

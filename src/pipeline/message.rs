@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 
 use super::{Batch, DeadLetter, Finding, Record, Redaction};
 use crate::detect::{Episode, Episodes, Model, Reason, hex, sentence};
-use crate::kafka::{Destination, Outgoing};
+use crate::kafka::{Destination, Outgoing, TopicId};
 
 /// Version of the outlier message's schema.
 const SCHEMA: u8 = 1;
@@ -21,6 +21,8 @@ pub struct Origin {
     /// The cluster's id.
     pub cluster: String,
     pub topic: String,
+    /// A topic made anew has another, so that its records have other ids. Clusters older than 2.8 give none.
+    pub topic_id: Option<TopicId>,
 }
 
 /// Writes messages; remembers the open episodes.
@@ -202,10 +204,16 @@ impl Messages {
 
     /// The same on every redelivery, whatever the model: readers drop duplicates by it.
     fn id(&self, record: &Record) -> String {
-        let position = format!(
-            "{}\0{}\0{}\0{}",
-            self.origin.cluster, self.origin.topic, record.partition, record.offset
-        );
+        let Origin {
+            cluster,
+            topic,
+            topic_id,
+        } = &self.origin;
+        let topic_id = topic_id
+            .as_ref()
+            .map_or(String::new(), |id| format!("{id}\0"));
+        let (partition, offset) = (record.partition, record.offset);
+        let position = format!("{cluster}\0{topic}\0{topic_id}{partition}\0{offset}");
         hex(&Sha256::digest(position.as_bytes())[..16])
     }
 }

@@ -21,6 +21,7 @@ mod delivery;
 mod error;
 mod judge;
 mod line;
+mod losses;
 mod message;
 mod publish;
 mod redaction;

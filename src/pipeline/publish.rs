@@ -112,6 +112,15 @@ impl Publish {
                 }
                 self.commit()?;
             }
+            Work::Control(Control::Halted(partitions)) => {
+                self.drain()?;
+                for partition in partitions {
+                    self.positions
+                        .entry(partition)
+                        .and_modify(|position| position.committed = false);
+                }
+                self.commit()?;
+            }
             Work::Control(Control::Revoked {
                 partitions,
                 acknowledge,
@@ -249,6 +258,7 @@ impl Publish {
 
     fn committed(&mut self, moved: &[Position]) {
         self.metrics.commits.get(CommitResult::Ok).inc();
+        self.intake.remember(moved);
         for position in moved {
             self.positions
                 .entry(position.partition)

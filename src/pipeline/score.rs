@@ -27,6 +27,9 @@ pub(super) enum Result {
 pub(super) enum Control {
     /// These partitions are ours from these positions on.
     Assigned(Vec<Position>),
+    /// These stand still, for their topic was made anew, and the cluster has deleted their offsets with the old one: commit
+    /// them once more, with the old topic's id, for whoever comes after.
+    Halted(Vec<i32>),
     /// Publish and commit what came before, forget these partitions, then acknowledge.
     Revoked {
         partitions: Vec<i32>,

@@ -195,9 +195,13 @@ mod tests {
                 committed: true,
                 note: Note {
                     partitions: 2,
+                    topic: None,
+                    all: false,
                     pace: paces.get(&partition).cloned(),
                 },
                 partitions: 2,
+                loss: None,
+                halted: false,
             });
         }
     }

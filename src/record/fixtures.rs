@@ -1,6 +1,6 @@
 //! Fields and inputs that tests start from.
 
-use crate::config::{Field, Input, Kind, Policy, Start};
+use crate::config::{Field, Input, Kind, OnDataLoss, Policy, Start};
 
 pub(super) fn field(path: &str, kind: Kind) -> Field {
     Field::open(path, kind)
@@ -11,6 +11,7 @@ pub(super) fn input() -> Input {
         topic: "in".into(),
         group: "g".into(),
         start: Start::Latest,
+        on_data_loss: OnDataLoss::Halt,
         filter: None,
         key: None,
         time: None,

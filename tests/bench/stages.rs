@@ -239,6 +239,7 @@ impl Material<'_> {
             Origin {
                 cluster: "bench".into(),
                 topic: stream::TOPIC.into(),
+                topic_id: None,
             },
             Redaction::new(&config.output, &config.input, &config.fields),
             config.dead_letter.payload,

@@ -32,7 +32,7 @@ const PLAIN: Cell = Cell {
     run: undisturbed,
 };
 
-pub const CELLS: [Cell; 11] = [
+pub const CELLS: [Cell; 13] = [
     Cell {
         name: "undisturbed",
         quick: true,
@@ -84,6 +84,17 @@ pub const CELLS: [Cell; 11] = [
         quick: true,
         long: Some((5, "8000")),
         run: too_large,
+        ..PLAIN
+    },
+    Cell {
+        name: "retention-overrun",
+        quick: true,
+        run: retention_overrun,
+        ..PLAIN
+    },
+    Cell {
+        name: "topic-made-anew",
+        run: topic_made_anew,
         ..PLAIN
     },
     Cell {
@@ -280,6 +291,53 @@ fn too_large(scene: &mut Scene<'_>) -> String {
     assert!(by_reference > 0, "nothing was too large");
     stop(&mut daemon);
     format!("{by_reference} by reference")
+}
+
+/// Records are deleted before they are read: everything halts and says so, until it is told to go on without them.
+fn retention_overrun(scene: &mut Scene<'_>) -> String {
+    scene.feed(0.1);
+    let setup = scene.instance("a");
+    let mut daemon = Outlierd::start(&setup);
+    scene.wait_committed(0.1);
+    stop(&mut daemon);
+    scene.feed_rest(0.1);
+    let lost = scene.lose_below(3000);
+    let mut daemon = Outlierd::start(&setup);
+    scene.wait_halted(&daemon);
+    assert_eq!(daemon.metric("outlierd_records_lost_total"), lost);
+    stop(&mut daemon);
+    let mut daemon = Outlierd::start(&setup.set("input", "on_data_loss", "\"continue\""));
+    scene.heal();
+    scene.wait_all();
+    assert_eq!(daemon.metric("outlierd_records_lost_total"), lost);
+    stop(&mut daemon);
+    format!("{lost} records deleted unread")
+}
+
+/// The topic is deleted and made anew under a running daemon: everything halts, also after a restart, and goes on from
+/// the new topic's start when it is told to.
+fn topic_made_anew(scene: &mut Scene<'_>) -> String {
+    let setup = scene.instance("a").set("input", "start", "\"latest\"");
+    let mut daemon = Outlierd::start_ready(&setup);
+    scene.feed_nothing(100);
+    daemon.wait_records(100 * PARTITIONS as usize);
+    scene.make_anew();
+    scene.feed(1.0);
+    scene.wait_halted(&daemon);
+    until("the old offsets", || {
+        (scene.committed() == 100 * PARTITIONS as usize).then_some(())
+    });
+    stop(&mut daemon);
+    let mut daemon = Outlierd::start(&setup);
+    scene.wait_halted(&daemon);
+    stop(&mut daemon);
+    let said = daemon.stderr();
+    assert!(said.contains("deleted and made anew"), "{said}");
+    let mut daemon = Outlierd::start(&setup.set("input", "on_data_loss", "\"continue\""));
+    scene.heal();
+    scene.wait_all();
+    stop(&mut daemon);
+    "halted at once, and after a restart".into()
 }
 
 fn broker_killed(scene: &mut Scene<'_>) -> String {

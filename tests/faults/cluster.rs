@@ -1,15 +1,16 @@
 //! A real Apache Kafka on loopback, started from Maven's jars; or the one that `OUTLIERD_TEST_BROKERS` names.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
@@ -101,6 +102,34 @@ impl Cluster {
         self.runtime
             .block_on(self.admin.delete_topics(topics, &options))
             .unwrap();
+    }
+
+    /// Deletes the records of `topic` below an offset, by partition, as retention does.
+    pub fn delete_below(&self, topic: &str, offsets: &BTreeMap<i32, i64>) {
+        let mut list = TopicPartitionList::new();
+        for (&partition, &offset) in offsets {
+            let offset = Offset::Offset(offset);
+            list.add_partition_offset(topic, partition, offset).unwrap();
+        }
+        let deleting = self.admin.delete_records(&list, &AdminOptions::new());
+        let deleted = self.runtime.block_on(deleting).unwrap();
+        for element in deleted.elements() {
+            element.error().unwrap();
+        }
+    }
+
+    /// Deletes a topic, and waits until it is gone.
+    pub fn remove_whole(&self, topic: &str) {
+        self.remove(&[topic]);
+        let asking: BaseConsumer = ClientConfig::new()
+            .set("bootstrap.servers", &self.address)
+            .create()
+            .unwrap();
+        until("a topic to be gone", || {
+            let patience = Duration::from_secs(10);
+            let metadata = asking.fetch_metadata(Some(topic), patience).ok()?;
+            metadata.topics()[0].partitions().is_empty().then_some(())
+        });
     }
 
     pub fn kill(&mut self, node: usize) {

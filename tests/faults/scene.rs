@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::cluster::Cluster;
-use crate::harness::{Client, Outlierd, Setup, until};
+use crate::harness::{Client, Outlierd, Record, Setup, until};
 use crate::stream::{PARTITIONS, Stream};
 use crate::verifier::{Findings, Witness, verify};
 
@@ -130,6 +130,34 @@ impl<'a> Scene<'a> {
         })
     }
 
+    /// Tombstones, which are skipped: so many in each partition.
+    pub fn feed_nothing(&self, each: usize) {
+        let records: Vec<Record> = (0..each as i32 * PARTITIONS)
+            .map(|row| Record::default().to(row % PARTITIONS))
+            .collect();
+        self.client.feed(&self.name, &records);
+    }
+
+    /// Deletes the unread records below an offset in every partition, as retention does; says how many those were.
+    pub fn lose_below(&mut self, offset: i64) -> u64 {
+        let committed = self.client.committed(&self.name, &self.name);
+        let below = committed.keys().map(|&partition| (partition, offset));
+        self.cluster.delete_below(&self.name, &below.collect());
+        let mut lost = 0;
+        for (&partition, &next) in &committed {
+            assert!(next < offset, "they were read already");
+            lost += (offset - next) as u64;
+            self.stream.forget(i64::from(partition), next..offset);
+        }
+        lost
+    }
+
+    /// Deletes the input topic and makes it anew, empty.
+    pub fn make_anew(&self) {
+        self.cluster.remove_whole(&self.name);
+        self.cluster.make(&self.name, PARTITIONS, &[]);
+    }
+
     /// From here on, time to recover is counted.
     pub fn heal(&mut self) {
         self.healed = Some(Instant::now());
@@ -140,6 +168,15 @@ impl<'a> Scene<'a> {
     pub fn wait_all(&mut self) {
         self.wait_committed(1.0);
         self.recovered = self.healed.map(|healed| healed.elapsed());
+    }
+
+    /// Waits until every partition stands still.
+    #[track_caller]
+    pub fn wait_halted(&self, daemon: &Outlierd) {
+        until("halted partitions", || {
+            (daemon.metric("outlierd_halted_partitions") == PARTITIONS as u64).then_some(())
+        });
+        daemon.wait_unready("halted partitions");
     }
 
     #[track_caller]

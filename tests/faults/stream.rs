@@ -62,6 +62,13 @@ impl Stream {
         client.feed(topic, &records);
     }
 
+    /// Nothing is to come of these any more.
+    pub fn forget(&mut self, partition: i64, offsets: std::ops::Range<i64>) {
+        let is_left = |place: &Place| place.0 != partition || !offsets.contains(&place.1);
+        self.outliers.retain(|place, _| is_left(place));
+        self.dead_letters.retain(|place, _| is_left(place));
+    }
+
     pub fn len(&self) -> usize {
         self.rows.len()
     }

@@ -18,6 +18,7 @@ mod floors;
 mod generate;
 mod health;
 mod kinds;
+mod loss;
 mod outliers;
 mod output;
 mod rebalance;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::error::KafkaError;
 use rdkafka::message::{Headers, Message as _};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
@@ -172,6 +172,33 @@ impl Client {
     pub fn committed(&self, group: &str, topic: &str) -> Offsets {
         let asking = consumer(&self.address, group);
         committed_of(&asking, topic, self.ends(topic).keys().copied())
+    }
+
+    /// Commits for a `group` without members: partition, offset, and what stands beside it.
+    pub fn commit(&self, group: &str, topic: &str, offsets: &[(i32, i64, &str)]) {
+        let mut list = TopicPartitionList::new();
+        for &(partition, offset, note) in offsets {
+            let mut element = list.add_partition(topic, partition);
+            element.set_offset(Offset::Offset(offset)).unwrap();
+            element.set_metadata(note);
+        }
+        let committing = consumer(&self.address, group);
+        committing.commit(&list, CommitMode::Sync).unwrap();
+    }
+
+    /// What stands beside the committed offsets of `group`, by partition.
+    pub fn notes(&self, group: &str, topic: &str) -> Vec<String> {
+        let mut asked = TopicPartitionList::new();
+        for &partition in self.ends(topic).keys() {
+            asked.add_partition(topic, partition);
+        }
+        let asking = consumer(&self.address, group);
+        let answered = asking.committed_offsets(asked, PATIENCE).unwrap();
+        let elements = answered.elements();
+        elements
+            .iter()
+            .map(|one| one.metadata().to_owned())
+            .collect()
     }
 
     /// For asking often: a consumer that never joins `group`.
