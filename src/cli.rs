@@ -30,6 +30,9 @@ pub enum Command {
     Train(Train),
     /// Run the daemon
     Run(Run),
+    /// Judge records on standard input, one at a time: `run` starts this to try records that may have ended it
+    #[command(hide = true)]
+    Probe(Run),
     /// Score a file with a model: one JSON object a record on standard output
     Score(Score),
     /// Make plausible new records with a model

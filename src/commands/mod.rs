@@ -24,6 +24,7 @@ mod init;
 mod latent_map;
 mod material;
 mod printer;
+mod probe;
 mod run;
 mod sample;
 mod score;
@@ -35,12 +36,14 @@ pub const BAD_CONFIGURATION: u8 = 64;
 
 /// Runs the command and says what went wrong, if something did.
 pub fn dispatch(cli: Cli) -> ExitCode {
+    plant();
     let outcome = match cli.command {
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Init(arguments) => init::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
         Command::Train(arguments) => train::run(&arguments),
         Command::Run(arguments) => run::run(&arguments),
+        Command::Probe(arguments) => probe::run(&arguments),
         Command::Score(arguments) => score::run(&arguments),
         Command::Sample(arguments) => sample::run(&arguments),
         Command::Encode(arguments) => encode::run(&arguments),
@@ -64,6 +67,17 @@ pub fn dispatch(cli: Cli) -> ExitCode {
                 true => ExitCode::from(BAD_CONFIGURATION),
                 false => ExitCode::FAILURE,
             }
+        }
+    }
+}
+
+/// A defect for the tests, in development builds alone.
+fn plant() {
+    #[cfg(debug_assertions)]
+    if let Ok(name) = std::env::var("OUTLIERD_PLANTED_DEFECT") {
+        match name.parse() {
+            Ok(defect) => crate::pipeline::plant(defect),
+            Err(error) => eprintln!("outlierd: OUTLIERD_PLANTED_DEFECT: {error}"),
         }
     }
 }

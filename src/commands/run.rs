@@ -1,5 +1,7 @@
 //! `outlierd run`: the daemon.
 
+use std::ffi::OsStr;
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context;
@@ -7,6 +9,7 @@ use anyhow::Context;
 use super::{load, start_logging};
 use crate::cli;
 use crate::daemon::{Daemon, DaemonError, Signals};
+use crate::pipeline::Probe;
 use crate::registry;
 
 pub(super) fn run(arguments: &cli::Run) -> anyhow::Result<()> {
@@ -16,7 +19,8 @@ pub(super) fn run(arguments: &cli::Run) -> anyhow::Result<()> {
     let runtime = runtime()?;
     let outcome = runtime.block_on(async {
         let mut signals = Signals::listen().context("listening for signals")?;
-        match Daemon::start(Arc::new(config), stored, &mut signals).await {
+        let probe = Some(probe(&arguments.config.path));
+        match Daemon::start(Arc::new(config), stored, probe, &mut signals).await {
             Ok(daemon) => anyhow::Ok(daemon.run(&mut signals).await?),
             Err(DaemonError::StoppedEarly) => Ok(()),
             Err(error) => Err(error.into()),
@@ -25,6 +29,24 @@ pub(super) fn run(arguments: &cli::Run) -> anyhow::Result<()> {
     // A thread that still waits for a broker must not hold the process back, whatever the outcome.
     runtime.shutdown_background();
     outcome
+}
+
+/// This very program, even if its file has been replaced meanwhile.
+fn probe(configuration: &Path) -> Probe {
+    let this = Path::new("/proc/self/exe");
+    let program = match this.exists() {
+        true => this.to_owned(),
+        false => std::env::current_exe().unwrap_or_else(|_| "outlierd".into()),
+    };
+    let arguments = [
+        "probe".as_ref(),
+        "--config".as_ref(),
+        configuration.as_os_str(),
+    ];
+    Probe {
+        program,
+        arguments: arguments.map(OsStr::to_owned).to_vec(),
+    }
 }
 
 /// tokio serves HTTP, signals and timers; the line has threads of its own.

@@ -3,6 +3,7 @@
 //! `outlierd run` and `outlierd demo` both run exactly this.
 
 mod fit;
+mod probe;
 mod signals;
 mod status;
 
@@ -18,10 +19,11 @@ use crate::health::{Condition, Health};
 use crate::http;
 use crate::kafka::Trail;
 use crate::metrics::{Bound, Metrics};
-use crate::pipeline::{Line, LineError, Oversize, Parts};
+use crate::pipeline::{Line, LineError, Oversize, Parts, Probe};
 use crate::registry::Stored;
 
 pub use fit::{Misfit, policy};
+pub use probe::probe;
 pub use signals::Signals;
 
 /// Between attempts to reach a cluster that does not answer.
@@ -69,6 +71,7 @@ struct Plan {
     config: Arc<Config>,
     stored: Stored,
     policy: Arc<Policy>,
+    probe: Option<Probe>,
     oversize: Arc<Oversize>,
     trail: Arc<Trail>,
     health: Arc<Health>,
@@ -76,7 +79,8 @@ struct Plan {
 }
 
 impl Daemon {
-    /// Binds HTTP, connects to Kafka (waiting for it as long as it takes) and starts the line.
+    /// Binds HTTP, connects to Kafka (waiting for it as long as it takes) and starts the line. `probe` is how records that
+    /// may have ended a process are tried in another one.
     ///
     /// # Errors
     /// When the model does not fit the configuration, an address is taken, a topic is missing or
@@ -84,6 +88,7 @@ impl Daemon {
     pub async fn start(
         config: Arc<Config>,
         stored: Stored,
+        probe: Option<Probe>,
         signals: &mut Signals,
     ) -> Result<Daemon, DaemonError> {
         let policy = Arc::new(policy(&config, &stored.model)?);
@@ -111,6 +116,7 @@ impl Daemon {
             config,
             stored,
             policy,
+            probe,
             oversize: Arc::default(),
             trail: Arc::default(),
             health,
@@ -236,6 +242,7 @@ impl Plan {
             model: self.stored.model,
             version: self.stored.version,
             policy: self.policy,
+            probe: self.probe,
             oversize: self.oversize,
             trail: self.trail,
             health: self.health,

@@ -125,7 +125,7 @@ pub async fn run(
     let stored = registry::load(&config.model.path)?;
     say(&learning::describe(&stored, &config));
     let watch = Watch::start(&connection, began, say)?;
-    let daemon = Daemon::start(Arc::clone(&config), stored, signals).await?;
+    let daemon = Daemon::start(Arc::clone(&config), stored, None, signals).await?;
     let metrics = Arc::clone(daemon.metrics());
     say(&format!(
         "metrics, health and status: http://{0}/metrics http://{0}/readyz http://{0}/status",

@@ -27,7 +27,7 @@ pub struct Position {
     pub partition: i32,
     /// The next offset to read: exclusive end of what is done, inclusive start of what is not.
     pub next: i64,
-    /// Whether the group has this very offset committed, or is not to have it.
+    /// Whether the group has this very offset and note committed, or is not to have them.
     pub committed: bool,
     /// What is committed beside the offset.
     pub note: Note,
@@ -35,6 +35,8 @@ pub struct Position {
     pub partitions: i32,
     /// What was lost before the partition was assigned.
     pub loss: Option<Loss>,
+    /// Records below this offset may have ended its last owner.
+    pub suspect_until: Option<i64>,
     /// Whether nothing of it is read until a person decides what to do about the loss.
     pub halted: bool,
 }
@@ -65,6 +67,22 @@ struct Committed {
 impl Committed {
     fn note(&self, partition: i32) -> Option<&Note> {
         self.offsets.get(&partition)?.1.as_ref()
+    }
+
+    /// What to commit beside the offsets of a partition from now on. One that halts is left as its last owner had it;
+    /// `then` is the topic that its offset belongs to.
+    fn note_of(&self, partition: i32, then: Option<TopicId>, halted: bool) -> Note {
+        let before = self.note(partition);
+        Note {
+            partitions: self.began_with,
+            topic: match halted {
+                true => then,
+                false => self.topic.clone().or(then),
+            },
+            all: self.all,
+            open: !halted || before.is_some_and(|note| note.open),
+            pace: before.and_then(|note| note.pace.clone()),
+        }
     }
 }
 
@@ -110,9 +128,13 @@ impl StartRule {
             None => self.trail.known(partition),
         };
         let has_offset = committed.offsets.contains_key(&partition);
-        let loss = match has_offset {
-            true => self.lost(consumer, partition, known.as_ref(), committed),
-            false => self.forgotten(consumer, partition, known.as_ref(), committed)?,
+        let ends = self.ends(consumer, partition);
+        let loss = match (has_offset, &known) {
+            (true, Some(known)) => ends.and_then(|(low, high)| {
+                let topic = committed.topic.as_ref();
+                known.lost_in(Log { topic, low, high })
+            }),
+            (_, known) => self.forgotten(consumer, partition, known.as_ref(), committed)?,
         };
         let halted = loss.is_some() && self.on_data_loss == OnDataLoss::Halt;
         let next = match (&loss, &known) {
@@ -121,61 +143,42 @@ impl StartRule {
             (None, Some(known)) => said(partition, known.next, "the committed offset"),
             (None, None) => {
                 let first = self.first_offset(consumer, partition, committed.began_with)?;
-                said(
-                    partition,
-                    first,
-                    self.reason(partition, committed.began_with),
-                )
+                let why = self.reason(partition, committed.began_with);
+                said(partition, first, why)
             }
         };
+        // Of a topic made anew the old offset is committed beside the old id, which tells the next owner; no other halted
+        // partition is to have any.
         let anew = matches!(&loss, Some(loss) if loss.cause == Cause::MadeAnew);
-        let then = known.and_then(|known| known.topic);
+        let open = beside.is_some_and(|note| note.open);
         Ok(Position {
             partition,
             next,
-            // Of a topic made anew the old offset is committed beside the old id, which tells the next owner; no other
-            // halted partition is to have any.
-            committed: if halted {
-                has_offset || !anew
-            } else {
-                has_offset && loss.is_none()
-            },
-            note: Note {
-                partitions: committed.began_with,
-                topic: if halted {
-                    then
-                } else {
-                    committed.topic.clone().or(then)
-                },
-                all: committed.all,
-                pace: beside.and_then(|note| note.pace.clone()),
-            },
+            committed: halted && (has_offset || !anew),
+            note: committed.note_of(partition, known.and_then(|known| known.topic), halted),
             // At least what is known in other ways, if the cluster did not say.
             partitions: committed
                 .partitions
                 .max(committed.began_with)
                 .max(partition + 1),
             loss,
+            suspect_until: open.then(|| ends.map_or(i64::MAX, |(_, high)| high)),
             halted,
         })
     }
 
-    /// What was lost between the committed offset and the log. Where the log cannot be asked, the first fetch tells.
-    fn lost<C: ConsumerContext>(
+    /// The ends of the log. Where they cannot be asked for, the first fetch tells what is lost.
+    fn ends<C: ConsumerContext>(
         &self,
         consumer: &BaseConsumer<C>,
         partition: i32,
-        known: Option<&Known>,
-        committed: &Committed,
-    ) -> Option<Loss> {
-        let topic = committed.topic.as_ref();
-        match consumer.fetch_watermarks(&self.topic, partition, PATIENCE) {
-            Ok((low, high)) => known?.lost_in(Log { topic, low, high }),
-            Err(error) => {
+    ) -> Option<(i64, i64)> {
+        consumer
+            .fetch_watermarks(&self.topic, partition, PATIENCE)
+            .map_err(|error| {
                 tracing::warn!(partition, "asking for the ends of the log: {error}");
-                None
-            }
-        }
+            })
+            .ok()
     }
 
     /// Whether a partition without a committed offset had one.

@@ -18,6 +18,9 @@ pub struct Note {
     pub topic: Option<TopicId>,
     /// Whether every one of those partitions had a committed offset already: one that has none now has lost it.
     pub all: bool,
+    /// Whether the partition's owner had not let go of it when it committed this. Where it stands in the last note, the
+    /// owner was killed, maybe by a record.
+    pub open: bool,
     /// The partition's pace up to the offset, if the budget is one a day.
     pub pace: Option<Pace>,
 }
@@ -31,6 +34,8 @@ struct Written<'a> {
     topic: Option<&'a TopicId>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     all: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    open: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     pace: Option<&'a Pace>,
 }
@@ -43,6 +48,8 @@ struct Found {
     topic: Option<serde_json::Value>,
     #[serde(default)]
     all: serde_json::Value,
+    #[serde(default)]
+    open: serde_json::Value,
     pace: Option<serde_json::Value>,
 }
 
@@ -53,6 +60,7 @@ impl fmt::Display for Note {
             partitions: self.partitions,
             topic: self.topic.as_ref(),
             all: self.all,
+            open: self.open,
             pace: self.pace.as_ref(),
         };
         f.write_str(&serde_json::to_string(&written).map_err(|_| fmt::Error)?)
@@ -90,6 +98,7 @@ impl Note {
             partitions: found.partitions,
             topic,
             all: found.all == true,
+            open: found.open == true,
             pace,
         })
     }
@@ -105,6 +114,7 @@ mod tests {
             partitions: 12,
             topic: None,
             all: false,
+            open: false,
             pace,
         }
     }
@@ -118,6 +128,7 @@ mod tests {
         let whole = Note {
             topic: Some(TopicId::of("b3V0bGllcmQtZmF1bHRzIQ")),
             all: true,
+            open: true,
             ..note(Some(pace.clone()))
         };
         for note in [note(None), note(Some(pace)), whole] {

@@ -94,6 +94,8 @@ label! {
         Decompression = "decompression",
         /// Scoring it failed twice, the second time on its own.
         Panic = "panic",
+        /// Scoring it ended a process.
+        Crash = "crash",
     }
 }
 

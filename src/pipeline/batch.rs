@@ -16,6 +16,8 @@ pub struct Record {
     pub offset: i64,
     /// Epoch milliseconds; -1 if the record has none.
     pub timestamp_ms: i64,
+    /// Whether judging it ended a process.
+    pub condemned: bool,
     key: Option<Range<usize>>,
     payload: Option<Range<usize>>,
 }
@@ -39,6 +41,7 @@ impl Batch {
             partition,
             offset,
             timestamp_ms,
+            condemned: false,
             key: key.map(&mut copy),
             payload: payload.map(&mut copy),
         };
@@ -69,6 +72,11 @@ impl Batch {
     /// `None` is a tombstone.
     pub fn payload(&self, record: &Record) -> Option<&[u8]> {
         record.payload.clone().map(|range| &self.bytes[range])
+    }
+
+    /// Record `index` is not to be judged.
+    pub(super) fn condemn(&mut self, index: usize) {
+        self.records[index].condemned = true;
     }
 
     /// Forgets the records of `partitions`, which are somebody else's now.

@@ -5,8 +5,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, SendTimeoutError, Sender};
+use crossbeam_channel::{Receiver, RecvTimeoutError, SendTimeoutError, Sender, bounded};
 
+use super::sandbox::Sandbox;
 use super::score::{Control, Work};
 use super::{Batch, LineError};
 use crate::config::{self, OnDataLoss};
@@ -74,6 +75,10 @@ pub(super) struct Consume {
     /// Partitions that stand still because records were lost. No offset of theirs is expected.
     pub(super) halted: BTreeSet<i32>,
     pub(super) paused: bool,
+    /// Where records are tried that may have ended the process before this one.
+    pub(super) sandbox: Sandbox,
+    /// Open until the last assignment is committed: no batch is dealt before.
+    pub(super) unsettled: Option<Receiver<()>>,
 }
 
 impl Consume {
@@ -234,7 +239,9 @@ impl Consume {
         if positions.is_empty() {
             return Ok(());
         }
-        self.deal(intake, Work::Control(Control::Assigned(positions)))
+        let (told, settled) = bounded(0);
+        self.unsettled = Some(settled);
+        self.deal(intake, Work::Control(Control::Assigned(positions, told)))
     }
 
     fn assigned(&mut self, intake: &Intake, positions: &[Position]) -> Result<(), LineError> {
@@ -254,6 +261,9 @@ impl Consume {
                 return Err(LineError::Loss(why.into()));
             }
             self.expected.insert(partition, position.next);
+            if let Some(until) = position.suspect_until {
+                self.sandbox.suspect(partition, position.next, until);
+            }
         }
         self.metrics.rebalances.get(Rebalance::Assigned).inc();
         self.report_halted();
@@ -263,6 +273,7 @@ impl Consume {
 
     fn revoked(&mut self, partitions: &[i32]) {
         self.batch.forget(partitions);
+        self.sandbox.forget(partitions);
         if self.batch.is_empty() {
             self.opened = None;
         }
@@ -286,7 +297,8 @@ impl Consume {
     /// Sends the batch at hand down the line.
     fn hand_on(&mut self, intake: &Intake) -> Result<(), LineError> {
         let empty = self.spent.try_recv().unwrap_or_default();
-        let batch = std::mem::replace(&mut self.batch, empty);
+        let mut batch = std::mem::replace(&mut self.batch, empty);
+        self.sandbox.examine(&mut batch);
         self.opened = None;
         self.deal(intake, Work::Batch(batch))
     }
@@ -296,11 +308,7 @@ impl Consume {
         let mut patience = HOLD;
         let mut assigned_meanwhile = Vec::new();
         loop {
-            let dealt = {
-                let mut dealer = self.dealer.lock().unwrap_or_else(PoisonError::into_inner);
-                dealer.deal(work, patience)
-            };
-            match dealt {
+            match self.try_deal(work, patience) {
                 Ok(()) => break,
                 Err(SendTimeoutError::Disconnected(_)) => return Err(LineError::Broken),
                 Err(SendTimeoutError::Timeout(back)) => work = back,
@@ -325,6 +333,19 @@ impl Consume {
         }
         self.report_queue();
         self.deal_assigned(intake, assigned_meanwhile)
+    }
+
+    /// Deals `work`, or gives it back if that takes longer than `patience`.
+    fn try_deal(&mut self, work: Work, patience: Duration) -> Result<(), SendTimeoutError<Work>> {
+        if let (Work::Batch(_), Some(unsettled)) = (&work, &self.unsettled) {
+            // Nothing comes out of it: it closes.
+            if unsettled.recv_timeout(patience) == Err(RecvTimeoutError::Timeout) {
+                return Err(SendTimeoutError::Timeout(work));
+            }
+            self.unsettled = None;
+        }
+        let mut dealer = self.dealer.lock().unwrap_or_else(PoisonError::into_inner);
+        dealer.deal(work, patience)
     }
 
     fn report_queue(&self) {

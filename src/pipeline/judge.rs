@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::Batch;
+use super::{Batch, planted};
 use crate::config;
 use crate::detect::{Claim, Detector, Explanation, Model, Policy, Scored, Verdict};
 use crate::metrics::{DeadLetterClass, ScoreFigures, ScoreHistograms};
@@ -198,10 +198,19 @@ impl Judge {
         self.cells.resize(records.len() * self.fields, f64::NAN);
         self.rows.clear();
         for index in records {
+            if batch.records()[index].condemned {
+                judged.dead_letters.push(DeadLetter {
+                    record: index,
+                    class: DeadLetterClass::Crash,
+                    error: "judging this record ended a process twice".into(),
+                });
+                continue;
+            }
             let Some(payload) = batch.payload(&batch.records()[index]) else {
                 judged.tombstones += 1;
                 continue;
             };
+            planted::crash_on(payload);
             let cells = &mut self.cells[self.rows.len() * self.fields..][..self.fields];
             match self.decoder.decode(payload, &mut self.vocabularies, cells) {
                 Ok(decoded) if decoded.filtered => judged.filtered += 1,

@@ -13,6 +13,7 @@ use super::delivery::{Delivery, Oversize};
 use super::message::{Messages, Origin};
 use super::publish::Publish;
 use super::report::Reporter;
+use super::sandbox::{Probe, Sandbox};
 use super::score::{self, Control, Work};
 use super::thresholds::{Thresholds, Verdicts};
 use super::{Batch, Judge, JudgeError, LineError, Redaction};
@@ -38,6 +39,8 @@ pub struct Parts<'a> {
     pub version: String,
     pub policy: Arc<Policy>,
     /// What a line before this one learnt of messages too large for a transaction.
+    /// How to try records in another process, if that is possible.
+    pub probe: Option<Probe>,
     pub oversize: Arc<Oversize>,
     /// What a line before this one has committed.
     pub trail: Arc<Trail>,
@@ -105,6 +108,7 @@ impl Line {
             keep_bytes: 2 * config.line.batch_bytes,
             commit_interval: config.line.commit_interval,
             positions: BTreeMap::new(),
+            assigned: Vec::new(),
             uncommitted: Vec::new(),
             reporter: Reporter::new(Arc::clone(&parts.metrics)),
             health: Arc::clone(&parts.health),
@@ -124,6 +128,8 @@ impl Line {
             expected: BTreeMap::new(),
             on_data_loss: config.input.on_data_loss,
             halted: BTreeSet::new(),
+            sandbox: Sandbox::new(parts.probe.clone(), Arc::clone(&parts.health)),
+            unsettled: None,
             paused: false,
         };
         let health = Arc::clone(&parts.health);

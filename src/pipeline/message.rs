@@ -7,6 +7,7 @@ use sha2::{Digest, Sha256};
 use super::{Batch, DeadLetter, Finding, Record, Redaction};
 use crate::detect::{Episode, Episodes, Model, Reason, hex, sentence};
 use crate::kafka::{Destination, Outgoing, TopicId};
+use crate::metrics::DeadLetterClass;
 
 /// Version of the outlier message's schema.
 const SCHEMA: u8 = 1;
@@ -190,7 +191,8 @@ impl Messages {
             payload: reference.to_string().into_bytes(),
             headers: by_reference,
         };
-        if !self.dead_letter_payload {
+        // What ends this process may end those that read it.
+        if !self.dead_letter_payload || dead.class == DeadLetterClass::Crash {
             return (by_reference.clone(), by_reference);
         }
         let whole = Outgoing {

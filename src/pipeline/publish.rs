@@ -17,6 +17,7 @@ use crossbeam_channel::{Receiver, Sender, never, select, tick};
 
 use super::delivery::{Delivery, Flight, Parcel};
 use super::message::Messages;
+use super::planted::{self, Defect};
 use super::report::Reporter;
 use super::score::{Control, Result as Work};
 use super::thresholds::Verdicts;
@@ -43,6 +44,8 @@ pub(super) struct Publish {
     pub(super) commit_interval: Duration,
     /// Where every partition of ours stands.
     pub(super) positions: BTreeMap<i32, Position>,
+    /// Waits for the first commit of what was assigned: nothing of it is judged before.
+    pub(super) assigned: Vec<Sender<()>>,
     /// Batches whose outputs a transaction will make visible.
     pub(super) uncommitted: Vec<Flight>,
     pub(super) reporter: Reporter,
@@ -80,6 +83,8 @@ impl Publish {
             }
         }
         self.drain()?;
+        let all: Vec<i32> = self.positions.keys().copied().collect();
+        self.let_go(&all);
         self.commit()?;
         self.delivery.close();
         Ok(())
@@ -101,7 +106,7 @@ impl Publish {
                     .observe(took.saturating_sub(decoding).as_secs_f64());
                 self.send_off(batch, judged)?;
             }
-            Work::Control(Control::Assigned(positions)) => {
+            Work::Control(Control::Assigned(positions, told)) => {
                 for mut position in positions {
                     match &mut self.verdicts {
                         Some(verdicts) => verdicts.thresholds.assigned(&position),
@@ -110,6 +115,7 @@ impl Publish {
                     }
                     self.positions.insert(position.partition, position);
                 }
+                self.assigned.push(told);
                 self.commit()?;
             }
             Work::Control(Control::Halted(partitions)) => {
@@ -126,6 +132,7 @@ impl Publish {
                 acknowledge,
             }) => {
                 self.drain()?;
+                self.let_go(&partitions);
                 self.commit()?;
                 if let Some(verdicts) = &mut self.verdicts {
                     verdicts.thresholds.revoked(&partitions);
@@ -140,6 +147,16 @@ impl Publish {
             }
         }
         Ok(())
+    }
+
+    /// From here on the notes of `partitions` say that nobody was killed over them.
+    fn let_go(&mut self, partitions: &[i32]) {
+        for partition in partitions {
+            if let Some(position) = self.positions.get_mut(partition).filter(|p| !p.halted) {
+                position.note.open = false;
+                position.committed = false;
+            }
+        }
     }
 
     /// Produces the messages of a judged batch; the batch's positions wait for their reports.
@@ -157,14 +174,22 @@ impl Publish {
             });
         };
         for finding in &judged.outliers {
+            let offset = batch.records()[finding.record].offset;
+            if planted::has(&Defect::DropSome) && offset % 20 == 0 {
+                continue;
+            }
             parcel(finding.record, self.messages.outlier(&batch, finding));
         }
-        for dead in &judged.dead_letters {
+        let skipped = usize::from(planted::has(&Defect::SkipDeadLetter));
+        for dead in judged.dead_letters.iter().skip(skipped) {
             parcel(dead.record, self.messages.dead_letter(&batch, dead));
         }
         let mut flight = Flight::new(&batch, judged, Instant::now());
         if let Some(verdicts) = &self.verdicts {
             flight.paces = verdicts.thresholds.paces(flight.next.keys());
+        }
+        if planted::has(&Defect::CommitBeforeDelivery) {
+            self.pass(&flight.next);
         }
         self.delivery.send_off(flight, parcels)?;
         batch.clear(self.keep_bytes);
@@ -177,17 +202,26 @@ impl Publish {
     /// Moves the positions past the batches whose every message is durable, oldest first.
     fn land(&mut self) {
         while let Some(mut flight) = self.delivery.landed() {
-            for (partition, next) in &flight.next {
-                if let Some(position) = self.positions.get_mut(partition) {
-                    position.next = *next;
-                    position.committed = false;
-                    position.note.pace = flight.paces.remove(partition);
-                }
+            self.pass(&flight.next);
+            for (partition, pace) in std::mem::take(&mut flight.paces) {
+                self.positions
+                    .entry(partition)
+                    .and_modify(|position| position.note.pace = Some(pace));
             }
             if self.delivery.is_transactional() {
                 self.uncommitted.push(flight);
             } else {
                 self.reporter.landed(&flight);
+            }
+        }
+    }
+
+    /// Moves positions: everything below `next` is done.
+    fn pass(&mut self, next: &BTreeMap<i32, i64>) {
+        for (partition, next) in next {
+            if let Some(position) = self.positions.get_mut(partition) {
+                position.next = *next;
+                position.committed = false;
             }
         }
     }
@@ -222,6 +256,7 @@ impl Publish {
             .cloned()
             .collect();
         if moved.is_empty() {
+            self.assigned.clear();
             return Ok(());
         }
         let began = Instant::now();
@@ -249,7 +284,7 @@ impl Publish {
 
     fn commit_transaction(&mut self, moved: &[Position]) -> Result<(), LineError> {
         let claim = self.intake.claim(moved)?;
-        self.delivery.commit(&claim)?;
+        self.delivery.commit(claim)?;
         for flight in self.uncommitted.drain(..) {
             self.reporter.landed(&flight);
         }
@@ -259,10 +294,14 @@ impl Publish {
     fn committed(&mut self, moved: &[Position]) {
         self.metrics.commits.get(CommitResult::Ok).inc();
         self.intake.remember(moved);
+        self.assigned.clear();
         for position in moved {
             self.positions
                 .entry(position.partition)
-                .and_modify(|known| known.committed = known.next == position.next);
+                .and_modify(|known| {
+                    known.committed =
+                        known.next == position.next && known.note.open == position.note.open;
+                });
         }
     }
 

@@ -25,8 +25,8 @@ pub(super) enum Result {
 
 /// Changes of the assignment, in line with the batches.
 pub(super) enum Control {
-    /// These partitions are ours from these positions on.
-    Assigned(Vec<Position>),
+    /// These partitions are ours from these positions on. The channel closes once that is committed.
+    Assigned(Vec<Position>, Sender<()>),
     /// These stand still, for their topic was made anew, and the cluster has deleted their offsets with the old one: commit
     /// them once more, with the old topic's id, for whoever comes after.
     Halted(Vec<i32>),

@@ -197,11 +197,13 @@ mod tests {
                     partitions: 2,
                     topic: None,
                     all: false,
+                    open: true,
                     pace: paces.get(&partition).cloned(),
                 },
                 partitions: 2,
                 loss: None,
                 halted: false,
+                suspect_until: None,
             });
         }
     }

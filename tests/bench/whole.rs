@@ -61,7 +61,7 @@ pub fn measure(folder: &Path, model: &Stored) -> anyhow::Result<Vec<Figure>> {
     let runtime = Runtime::new()?;
     let (daemon, mut signals) = runtime.block_on(async {
         let mut signals = Signals::listen()?;
-        let daemon = Daemon::start(config, model.clone(), &mut signals).await?;
+        let daemon = Daemon::start(config, model.clone(), None, &mut signals).await?;
         anyhow::Ok((daemon, signals))
     })?;
     let metrics = Arc::clone(daemon.metrics());

@@ -4,11 +4,20 @@ use rustix::process::Signal;
 
 use crate::harness::{Outlierd, until};
 use crate::scene::{Mode, Scene};
-use crate::stream::PARTITIONS;
+use crate::stream::{PARTITIONS, POISON};
 
 use Mode::{AtLeastOnce, ExactlyOnce};
 
 const BOTH: &[Mode] = &[AtLeastOnce, ExactlyOnce];
+
+/// Defects that a daemon is given, and the cell and mode that must notice each.
+pub const PLANTED: [(&str, &str, Mode); 5] = [
+    ("drop-some", "undisturbed", AtLeastOnce),
+    ("skip-dead-letter", "undisturbed", AtLeastOnce),
+    ("commit-before-delivery", "output-refused", AtLeastOnce),
+    ("commit-before-delivery", "output-refused", ExactlyOnce),
+    ("offsets-apart", "sigkill", ExactlyOnce),
+];
 
 /// One row of the matrix.
 pub struct Cell {
@@ -32,7 +41,7 @@ const PLAIN: Cell = Cell {
     run: undisturbed,
 };
 
-pub const CELLS: [Cell; 13] = [
+pub const CELLS: [Cell; 15] = [
     Cell {
         name: "undisturbed",
         quick: true,
@@ -95,6 +104,18 @@ pub const CELLS: [Cell; 13] = [
     Cell {
         name: "topic-made-anew",
         run: topic_made_anew,
+        ..PLAIN
+    },
+    Cell {
+        name: "output-refused",
+        quick: true,
+        run: output_refused,
+        ..PLAIN
+    },
+    Cell {
+        name: "poison",
+        quick: true,
+        run: poison,
         ..PLAIN
     },
     Cell {
@@ -338,6 +359,59 @@ fn topic_made_anew(scene: &mut Scene<'_>) -> String {
     scene.wait_all();
     stop(&mut daemon);
     "halted at once, and after a restart".into()
+}
+
+/// The outlier topic takes nothing for a while, and the daemon is killed meanwhile: nothing is skipped.
+fn output_refused(scene: &mut Scene<'_>) -> String {
+    scene.feed(0.5);
+    let setup = scene.instance("a");
+    let daemon = Outlierd::start_ready(&setup);
+    scene.wait_committed(0.5);
+    scene.refuse_outliers(true);
+    scene.feed_rest(0.5);
+    // Exactly once every refusal starts the line over.
+    match scene.mode {
+        AtLeastOnce => _ = daemon.wait_unready("output"),
+        ExactlyOnce => until("restarts of the line", || {
+            (daemon.metric("outlierd_line_restarts_total") > 0).then_some(())
+        }),
+    }
+    assert_eq!(daemon.get("/livez").0, 200);
+    daemon.kill();
+    let committed = scene.committed();
+    scene.refuse_outliers(false);
+    let mut daemon = Outlierd::start(&setup);
+    scene.heal();
+    scene.wait_all();
+    stop(&mut daemon);
+    format!("killed at {committed} while outliers were refused")
+}
+
+/// Records that end the process, on one partition of a group of two: one instance dies of them, and no other.
+fn poison(scene: &mut Scene<'_>) -> String {
+    let partitions = PARTITIONS as usize;
+    scene
+        .stream
+        .poison(&[1000, 1001, 3000].map(|nth| nth * partitions));
+    scene.planted.get_or_insert(format!("crash:{POISON}"));
+    scene.feed(1.0);
+    let setups = ["a", "b"].map(|name| scene.instance(name));
+    let mut daemons = setups.each_ref().map(Outlierd::start);
+    until("the death of one", || {
+        daemons
+            .iter_mut()
+            .any(|daemon| !daemon.is_running())
+            .then_some(())
+    });
+    scene.heal();
+    scene.wait_all();
+    let living: Vec<&mut Outlierd> = daemons
+        .iter_mut()
+        .filter_map(|daemon| daemon.is_running().then_some(daemon))
+        .collect();
+    assert_eq!(living.len(), 1, "more than one died");
+    living.into_iter().for_each(stop);
+    "one of two instances died of three records".into()
 }
 
 fn broker_killed(scene: &mut Scene<'_>) -> String {

@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::admin::{
+    AdminClient, AdminOptions, AlterConfig, NewTopic, ResourceSpecifier, TopicReplication,
+};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
@@ -116,6 +118,17 @@ impl Cluster {
         for element in deleted.elements() {
             element.error().unwrap();
         }
+    }
+
+    /// Sets how long a message of `topic` may be, in bytes.
+    pub fn limit(&self, topic: &str, bytes: usize) {
+        let bytes = bytes.to_string();
+        let topic = ResourceSpecifier::Topic(topic);
+        let wanted = AlterConfig::new(topic).set("max.message.bytes", &bytes);
+        let altering = self.admin.alter_configs([&wanted], &AdminOptions::new());
+        self.runtime.block_on(altering).unwrap()[0]
+            .as_ref()
+            .unwrap();
     }
 
     /// Deletes a topic, and waits until it is gone.

@@ -1,7 +1,7 @@
 //! Faults against a real Kafka, and a verifier that counts what was lost or came twice.
 //!
 //! `cargo test --test faults` runs the quick cells, `cargo test --test faults -- --all` every one, and a word runs the
-//! cells whose name has it. Java and Maven are needed, or a cluster in `OUTLIERD_TEST_BROKERS`; without them all is
+//! cells whose name has it. `-- --planted` gives the daemons defects, each of which the verifier must notice. Java and Maven are needed, or a cluster in `OUTLIERD_TEST_BROKERS`; without them all is
 //! skipped, and it says why.
 
 #![allow(
@@ -25,7 +25,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 use std::time::Instant;
 
-use cells::{CELLS, Cell};
+use cells::{CELLS, Cell, PLANTED};
 use cluster::Cluster;
 use scene::{Mode, Scene};
 
@@ -56,6 +56,9 @@ fn main() -> ExitCode {
     println!("| cell | mode | fired | records | lost | duplicated | recovered | |");
     println!("| --- | --- | --- | --- | --- | --- | --- | --- |");
     let (mut passed, mut failed) = (0, 0);
+    if arguments.iter().any(|argument| argument == "--planted") {
+        return notice(&mut cluster);
+    }
     for cell in &CELLS {
         for &mode in cell.modes {
             if !wanted(cell, mode) {
@@ -69,7 +72,7 @@ fn main() -> ExitCode {
                 );
                 continue;
             }
-            match run(cell, mode, &mut cluster) {
+            match run(cell, mode, None, &mut cluster) {
                 true => passed += 1,
                 false => failed += 1,
             }
@@ -79,12 +82,25 @@ fn main() -> ExitCode {
     ExitCode::from(u8::from(failed > 0))
 }
 
+/// Runs cells with daemons that have a defect; succeeds if each is noticed.
+fn notice(cluster: &mut Cluster) -> ExitCode {
+    let mut missed = 0;
+    for (defect, name, mode) in PLANTED {
+        let cell = CELLS.iter().find(|cell| cell.name == name).unwrap();
+        let kept = run(cell, mode, Some(defect), cluster);
+        missed += u8::from(kept);
+        println!("{defect}: {}", if kept { "**missed**" } else { "noticed" });
+    }
+    ExitCode::from(missed)
+}
+
 /// Runs one cell and prints its row; says whether all promises were kept.
-fn run(cell: &Cell, mode: Mode, cluster: &mut Cluster) -> bool {
+fn run(cell: &Cell, mode: Mode, defect: Option<&str>, cluster: &mut Cluster) -> bool {
     let began = Instant::now();
     let (padded, limit) = cell.long.unwrap_or((0, "1048588"));
     let outcome = catch_unwind(AssertUnwindSafe(|| {
         let mut scene = Scene::new(cluster, cell.name, mode, RECORDS, padded, limit);
+        scene.planted = defect.map(str::to_owned);
         let fired = (cell.run)(&mut scene);
         (fired, scene.end())
     }));

@@ -29,6 +29,8 @@ pub struct Scene<'a> {
     pub mode: Mode,
     pub client: Client,
     pub stream: Stream,
+    /// The defect that the daemons have.
+    pub planted: Option<String>,
     name: String,
     witness: Option<Witness>,
     /// When everything was well again.
@@ -75,6 +77,7 @@ impl<'a> Scene<'a> {
             mode,
             client,
             stream,
+            planted: None,
             name,
             witness: Some(witness),
             healed: None,
@@ -93,6 +96,10 @@ impl<'a> Scene<'a> {
             .set("line", "batch_rows", "100")
             .set("line", "commit_interval", "\"50ms\"")
             .set("delivery", "mode", &format!("{:?}", self.mode.name()));
+        let setup = match &self.planted {
+            Some(defect) => setup.environment("OUTLIERD_PLANTED_DEFECT", defect),
+            None => setup,
+        };
         match self.mode {
             Mode::AtLeastOnce => setup,
             Mode::ExactlyOnce => setup.set("delivery", "instance", &format!("{instance:?}")),
@@ -150,6 +157,13 @@ impl<'a> Scene<'a> {
             self.stream.forget(i64::from(partition), next..offset);
         }
         lost
+    }
+
+    /// Has the outlier topic refuse everything, or take it again.
+    pub fn refuse_outliers(&self, refuse: bool) {
+        let topic = format!("{}.outliers", self.name);
+        let bytes = if refuse { 100 } else { 1 << 20 };
+        self.cluster.limit(&topic, bytes);
     }
 
     /// Deletes the input topic and makes it anew, empty.

@@ -18,6 +18,9 @@ const BROKEN: usize = 97;
 /// Longer than the messages of a topic that takes little.
 const PADDING: usize = 20_000;
 
+/// What a planted defect crashes on.
+pub const POISON: &str = "this ends it";
+
 /// Partition and offset of a record.
 pub type Place = (i64, i64);
 
@@ -60,6 +63,17 @@ impl Stream {
             .map(|row| Record::of(self.rows[row].as_str()).to(row as i32 % PARTITIONS))
             .collect();
         client.feed(topic, &records);
+    }
+
+    /// These rows end whatever judges them, and are to become dead letters for that.
+    pub fn poison(&mut self, rows: &[usize]) {
+        for &row in rows {
+            let text = &mut self.rows[row];
+            assert_eq!(text.pop(), Some('}'), "it cannot be read anyway");
+            text.push_str(&format!(",\"note\":\"{POISON}\"}}"));
+            self.outliers.remove(&place(row));
+            self.dead_letters.insert(place(row), "crash");
+        }
     }
 
     /// Nothing is to come of these any more.

@@ -1,0 +1,72 @@
+//! Defects on demand: the tests plant one and see whether it is noticed. A release build has none of this.
+
+use std::str::FromStr;
+#[cfg(debug_assertions)]
+use std::sync::OnceLock;
+
+/// A defect that a line could have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Defect {
+    /// A record with this text in it ends the process.
+    Crash(String),
+    /// Offsets are committed before the messages below them are durable.
+    CommitBeforeDelivery,
+    /// One outlier in twenty is not published.
+    DropSome,
+    /// The first dead letter of each batch is not published.
+    SkipDeadLetter,
+    /// Offsets go with every fifth transaction only.
+    OffsetsApart,
+}
+
+impl FromStr for Defect {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Defect, String> {
+        match text.split_once(':') {
+            Some(("crash", word)) if !word.is_empty() => Ok(Defect::Crash(word.to_owned())),
+            None if text == "commit-before-delivery" => Ok(Defect::CommitBeforeDelivery),
+            None if text == "drop-some" => Ok(Defect::DropSome),
+            None if text == "skip-dead-letter" => Ok(Defect::SkipDeadLetter),
+            None if text == "offsets-apart" => Ok(Defect::OffsetsApart),
+            _ => Err(format!("no such defect: {text}")),
+        }
+    }
+}
+
+#[cfg(debug_assertions)]
+static PLANTED: OnceLock<Defect> = OnceLock::new();
+
+/// Plants `defect`, once for the life of the process; does nothing in a release build.
+pub fn plant(defect: Defect) {
+    #[cfg(debug_assertions)]
+    PLANTED.set(defect).ok();
+    #[cfg(not(debug_assertions))]
+    drop(defect);
+}
+
+/// Whether `defect` is planted.
+#[cfg(debug_assertions)]
+pub(super) fn has(defect: &Defect) -> bool {
+    PLANTED.get() == Some(defect)
+}
+
+#[cfg(not(debug_assertions))]
+pub(super) const fn has(_: &Defect) -> bool {
+    false
+}
+
+/// Ends the process if the planted crash is in `payload`.
+#[cfg(debug_assertions)]
+pub(super) fn crash_on(payload: &[u8]) {
+    if let Some(Defect::Crash(word)) = PLANTED.get()
+        && payload
+            .windows(word.len())
+            .any(|part| part == word.as_bytes())
+    {
+        std::process::abort();
+    }
+}
+
+#[cfg(not(debug_assertions))]
+pub(super) const fn crash_on(_: &[u8]) {}
