@@ -154,7 +154,11 @@ impl StartRule {
         Ok(Position {
             partition,
             next,
-            committed: halted && (has_offset || !anew),
+            // A note that says already what it is to say need not be written before anything is judged.
+            committed: match halted {
+                true => has_offset || !anew,
+                false => loss.is_none() && open,
+            },
             note: committed.note_of(partition, known.and_then(|known| known.topic), halted),
             // At least what is known in other ways, if the cluster did not say.
             partitions: committed

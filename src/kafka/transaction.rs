@@ -123,15 +123,6 @@ fn limits(connection: &Connection, topics: &[&str]) -> Result<Option<usize>, Kaf
     Ok(answers.into_iter().filter_map(limit).min())
 }
 
-impl Claim {
-    /// For a defect that the tests plant.
-    #[must_use]
-    pub fn without_offsets(mut self) -> Claim {
-        self.offsets = TopicPartitionList::new();
-        self
-    }
-}
-
 impl Intake {
     /// What a transaction commits for `positions`.
     ///

@@ -2,7 +2,10 @@
 
 use std::str::FromStr;
 #[cfg(debug_assertions)]
-use std::sync::OnceLock;
+use std::sync::{
+    OnceLock,
+    atomic::{AtomicBool, Ordering},
+};
 
 /// A defect that a line could have.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,7 +18,7 @@ pub enum Defect {
     DropSome,
     /// The first dead letter of each batch is not published.
     SkipDeadLetter,
-    /// Offsets go with every fifth transaction only.
+    /// Offsets go with the transaction after that of their messages.
     OffsetsApart,
 }
 
@@ -53,6 +56,18 @@ pub(super) fn has(defect: &Defect) -> bool {
 
 #[cfg(not(debug_assertions))]
 pub(super) const fn has(_: &Defect) -> bool {
+    false
+}
+
+/// Whether `defect` is planted and its turn has come, which is every other time.
+#[cfg(debug_assertions)]
+pub(super) fn every_other(defect: &Defect) -> bool {
+    static TURN: AtomicBool = AtomicBool::new(false);
+    has(defect) && !TURN.fetch_xor(true, Ordering::Relaxed)
+}
+
+#[cfg(not(debug_assertions))]
+pub(super) const fn every_other(_: &Defect) -> bool {
     false
 }
 

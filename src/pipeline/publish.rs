@@ -107,6 +107,9 @@ impl Publish {
                 self.send_off(batch, judged)?;
             }
             Work::Control(Control::Assigned(positions, told)) => {
+                if positions.iter().any(|position| !position.committed) {
+                    self.assigned.push(told);
+                }
                 for mut position in positions {
                     match &mut self.verdicts {
                         Some(verdicts) => verdicts.thresholds.assigned(&position),
@@ -115,7 +118,6 @@ impl Publish {
                     }
                     self.positions.insert(position.partition, position);
                 }
-                self.assigned.push(told);
                 self.commit()?;
             }
             Work::Control(Control::Halted(partitions)) => {
@@ -256,11 +258,16 @@ impl Publish {
             .cloned()
             .collect();
         if moved.is_empty() {
+            // Also when what was assigned has been taken away again.
             self.assigned.clear();
             return Ok(());
         }
         let began = Instant::now();
         if self.delivery.is_transactional() {
+            if planted::every_other(&Defect::OffsetsApart) {
+                let claim = self.intake.claim(&[])?;
+                return self.delivery.commit(&claim);
+            }
             if let Err(error) = self.commit_transaction(&moved) {
                 self.metrics.commits.get(CommitResult::Failed).inc();
                 return Err(error);
@@ -284,7 +291,7 @@ impl Publish {
 
     fn commit_transaction(&mut self, moved: &[Position]) -> Result<(), LineError> {
         let claim = self.intake.claim(moved)?;
-        self.delivery.commit(claim)?;
+        self.delivery.commit(&claim)?;
         for flight in self.uncommitted.drain(..) {
             self.reporter.landed(&flight);
         }
