@@ -17,6 +17,7 @@ macro_rules! say {
 mod check;
 mod decode;
 mod demo;
+mod dlq;
 mod encode;
 mod evaluate;
 mod feed;
@@ -25,6 +26,7 @@ mod latent_map;
 mod material;
 mod printer;
 mod probe;
+mod replay;
 mod run;
 mod sample;
 mod score;
@@ -47,6 +49,7 @@ pub fn dispatch(cli: Cli) -> ExitCode {
         Command::Score(arguments) => score::run(&arguments),
         Command::Sample(arguments) => sample::run(&arguments),
         Command::Encode(arguments) => encode::run(&arguments),
+        Command::Dlq(arguments) => dlq::run(&arguments),
         Command::Decode(arguments) => decode::run(&arguments),
         Command::Evaluate(arguments) => evaluate::run(arguments),
         Command::Feed(arguments) => feed::run(&arguments),

@@ -7,6 +7,7 @@
 //! * [`Reader`]: a bounded consumer without a group, for training, `init` and tests.
 //! * [`Follower`]: reads a topic as it grows, without a group.
 //! * [`Feeder`]: a producer for `feed` and the demo.
+//! * [`Replayer`]: a producer that says where its records came to stand, for `dlq replay`.
 //! * [`EmbeddedBroker`]: librdkafka's in-process cluster.
 
 mod assignment;
@@ -20,6 +21,7 @@ mod loss;
 mod note;
 mod outlet;
 mod reader;
+mod replayer;
 mod topic_id;
 mod topic_watch;
 mod topics;
@@ -35,6 +37,7 @@ pub use loss::{Cause, Loss, Trail};
 pub use note::Note;
 pub use outlet::{Destination, Outgoing, Outlet, OutletError, Refusal, Report, Sent};
 pub use reader::{Bounds, Read, Reader, Span};
+pub use replayer::{Again, Replayer};
 pub use topic_id::TopicId;
 pub use topics::{TopicFault, partitions};
 pub use transaction::{Claim, TransactionError};

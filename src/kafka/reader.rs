@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use rdkafka::TopicPartitionList;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
-use rdkafka::message::Message;
+use rdkafka::message::{BorrowedHeaders, Headers, Message};
 use rdkafka::topic_partition_list::Offset;
 
 use super::client::{ClientError, Connection, PATIENCE};
@@ -45,14 +45,24 @@ pub struct Span {
 }
 
 /// A record as the client holds it.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub struct Read<'a> {
     pub partition: i32,
     pub offset: i64,
+    pub key: Option<&'a [u8]>,
     /// `None` is a tombstone.
     pub payload: Option<&'a [u8]>,
+    headers: Option<&'a BorrowedHeaders>,
     /// Epoch milliseconds; -1 if it has none.
     pub time_ms: i64,
+}
+
+impl<'a> Read<'a> {
+    /// The value of the first header of this name.
+    pub fn header(&self, name: &str) -> Option<&'a [u8]> {
+        let headers = self.headers?;
+        headers.iter().find(|header| header.key == name)?.value
+    }
 }
 
 /// Reads fixed spans of a topic.
@@ -204,7 +214,9 @@ impl Reader {
                         visit(Read {
                             partition: message.partition(),
                             offset: message.offset(),
+                            key: message.key(),
                             payload: message.payload(),
+                            headers: message.headers(),
                             time_ms: time,
                         });
                     }

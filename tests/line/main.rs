@@ -13,6 +13,7 @@ mod configuration;
 mod daily;
 mod dead_letters;
 mod dispositions;
+mod dlq;
 mod evaluate;
 mod floors;
 mod generate;

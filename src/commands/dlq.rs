@@ -1,0 +1,199 @@
+//! `outlierd dlq list` and `show`: what stands on the dead-letter topic.
+
+use std::collections::BTreeMap;
+use std::io::Write as _;
+
+use anyhow::{Context, bail};
+use serde_json::json;
+
+use super::{load, replay};
+use crate::cli;
+use crate::config::Config;
+use crate::kafka::{Bounds, Connection, Reader};
+use crate::pipeline::{Filter, Letter, Letters, place};
+
+pub(super) fn run(arguments: &cli::Dlq) -> anyhow::Result<()> {
+    match &arguments.command {
+        cli::DlqCommand::List(list) => run_list(list),
+        cli::DlqCommand::Show(show) => run_show(show),
+        cli::DlqCommand::Replay(replay) => replay::run(replay),
+    }
+}
+
+/// The dead-letter topic of a configuration up to its end as it is now, and its letters without their records.
+pub(super) struct DeadLetters {
+    pub config: Config,
+    pub connection: Connection,
+    pub reader: Reader,
+    pub letters: Letters,
+}
+
+pub(super) fn open(path: &std::path::Path) -> anyhow::Result<DeadLetters> {
+    let config = load(path)?;
+    let connection = Connection::new(&config.kafka);
+    let reader = Reader::open(&connection, &config.dead_letter.topic, Bounds::default())?;
+    let mut letters = Letters::default();
+    reader.read(|read| letters.add(&read))?;
+    Ok(DeadLetters {
+        config,
+        connection,
+        reader,
+        letters,
+    })
+}
+
+pub(super) fn filter(chosen: &cli::Chosen) -> Filter {
+    Filter {
+        ids: Vec::new(),
+        classes: chosen.classes.clone(),
+        partition: chosen.partition,
+        since: chosen.since,
+        until: chosen.until,
+    }
+}
+
+fn run_list(arguments: &cli::DlqList) -> anyhow::Result<()> {
+    let open = open(&arguments.config.path)?;
+    let filter = filter(&arguments.chosen);
+    let letters = &open.letters;
+    let mut held: Vec<&Letter> = letters
+        .letters
+        .iter()
+        .filter(|one| filter.holds(one))
+        .collect();
+    held.sort_by(|a, b| (&a.timestamp, a.place).cmp(&(&b.timestamp, b.place)));
+    if arguments.json {
+        for letter in held {
+            say!("{}", as_json(letters, letter));
+        }
+        return Ok(());
+    }
+    let mut classes = BTreeMap::<&str, usize>::new();
+    for letter in &held {
+        *classes.entry(&letter.class).or_default() += 1;
+    }
+    say!(
+        "{} dead letters on {}",
+        held.len(),
+        open.config.dead_letter.topic
+    );
+    for (class, count) in classes {
+        say!("{count:>9} {}", plain(class));
+    }
+    if letters.foreign > 0 {
+        say!(
+            "{:>9} messages are no dead letters of outlierd",
+            letters.foreign
+        );
+    }
+    let newest = held.len().saturating_sub(arguments.limit);
+    if newest > 0 {
+        say!("\nthe newest {} of them (--limit):", arguments.limit);
+    }
+    for letter in &held[newest..] {
+        say!("\n{}", as_text(letters, letter));
+    }
+    Ok(())
+}
+
+fn as_text(letters: &Letters, letter: &Letter) -> String {
+    let mut text = format!(
+        "{}  {}  {} {}:{}  {}\n  {}",
+        plain(&letter.id),
+        plain(&letter.class),
+        plain(&letter.topic),
+        letter.place.0,
+        letter.place.1,
+        plain(&letter.timestamp),
+        plain(&letter.error),
+    );
+    let replays = letters.replays(letter);
+    if replays > 0 {
+        text += &format!("\n  after {replays} replays");
+    }
+    if let Some((partition, offset)) = letters.replayed_as(letter) {
+        text += &format!("\n  replayed as {partition}:{offset}");
+    }
+    text
+}
+
+fn as_json(letters: &Letters, letter: &Letter) -> serde_json::Value {
+    json!({
+        "id": letter.id,
+        "class": letter.class,
+        "topic": letter.topic,
+        "partition": letter.place.0,
+        "offset": letter.place.1,
+        "timestamp": letter.timestamp,
+        "error": letter.error,
+        "reference": letter.by_reference,
+        "bytes": letter.bytes,
+        "replays": letters.replays(letter),
+        "replayed_as": letters.replayed_as(letter).map(|(partition, offset)| format!("{partition}:{offset}")),
+    })
+}
+
+fn run_show(arguments: &cli::DlqShow) -> anyhow::Result<()> {
+    let open = open(&arguments.config.path)?;
+    let by_place = place(&arguments.letter);
+    let letter = open
+        .letters
+        .letters
+        .iter()
+        .rev()
+        .find(|letter| letter.id == arguments.letter || Some(letter.place) == by_place);
+    let Some(letter) = letter else {
+        bail!(
+            "no dead letter {} on {}: `outlierd dlq list` shows their ids; PARTITION:OFFSET is that of the record",
+            arguments.letter,
+            open.config.dead_letter.topic
+        );
+    };
+    let mut payload = Vec::new();
+    open.reader.read(|read| {
+        if (read.partition, read.offset) == letter.at {
+            payload = read.payload.unwrap_or_default().to_vec();
+        }
+    })?;
+    if arguments.raw {
+        let mut output = std::io::stdout().lock();
+        return output.write_all(&payload).context("writing the record");
+    }
+    say!("{}", as_text(&open.letters, letter));
+    let (partition, offset) = letter.place;
+    match letter.by_reference {
+        true => say!(
+            "  by reference: read the record itself from {}, partition {partition}, offset {offset}",
+            plain(&letter.topic)
+        ),
+        false => say!("  {} bytes", payload.len()),
+    }
+    say!("\n{}", plain(&String::from_utf8_lossy(&payload)));
+    Ok(())
+}
+
+/// What stands in a record is anybody's: nothing of it may steer a terminal.
+pub(super) fn plain(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    for letter in text.chars() {
+        match letter {
+            '\n' | '\t' => plain.push(letter),
+            _ if letter.is_control() => plain.extend(letter.escape_default()),
+            _ => plain.push(letter),
+        }
+    }
+    plain
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_of_a_record_steers_a_terminal() {
+        assert_eq!(
+            plain("a\u{1b}[2Jb\r\u{9b}c\n\u{fffd}é"),
+            "a\\u{1b}[2Jb\\r\\u{9b}c\n\u{fffd}é"
+        );
+    }
+}
