@@ -26,7 +26,6 @@ mod latent_map;
 mod material;
 mod printer;
 mod probe;
-mod replay;
 mod run;
 mod sample;
 mod score;

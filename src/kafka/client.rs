@@ -9,12 +9,16 @@ use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::statistics::Statistics;
 
-use super::transaction::OPEN_AT_MOST;
 use crate::config;
 use crate::health::{Condition, Health};
 use crate::metrics::Metrics;
 
 pub(super) const TRANSACTION_TIMEOUT: &str = "transaction.timeout.ms";
+
+/// How long the cluster lets a transaction be open, unless `transaction.timeout.ms` says otherwise. librdkafka's own
+/// default is a minute, and whoever takes over from an instance that died in a transaction waits for that long: until
+/// then nobody knows its offsets.
+pub(super) const OPEN_AT_MOST: Duration = Duration::from_secs(10);
 
 /// How long a request for metadata or watermarks may take.
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);

@@ -2,10 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::TopicId;
-use super::group::lock;
 
 /// Records that can no longer be read, or offsets that no longer mean what they meant.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -112,12 +111,16 @@ impl Known {
 pub struct Trail(Mutex<BTreeMap<i32, Known>>);
 
 impl Trail {
+    fn committed(&self) -> MutexGuard<'_, BTreeMap<i32, Known>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     pub(super) fn passed(&self, partition: i32, next: i64, topic: Option<TopicId>) {
-        lock(&self.0).insert(partition, Known { next, topic });
+        self.committed().insert(partition, Known { next, topic });
     }
 
     pub(super) fn known(&self, partition: i32) -> Option<Known> {
-        lock(&self.0).get(&partition).cloned()
+        self.committed().get(&partition).cloned()
     }
 }
 

@@ -10,9 +10,9 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, DeliveryResult, Producer, ProducerContext, ThreadedProducer};
 
-use super::client::{ClientError, Connection, Reporting, TRANSACTION_TIMEOUT};
+use super::client::{ClientError, Connection, OPEN_AT_MOST, Reporting, TRANSACTION_TIMEOUT};
 use super::topics::{self, TopicFault};
-use super::transaction::{self, OPEN_AT_MOST, TransactionError};
+use super::transaction::{self, TransactionError};
 use crate::health::Health;
 use crate::metrics::{Metrics, PublishError};
 

@@ -22,13 +22,8 @@ use super::{Intake, Outlet, Position};
 /// How long the cluster may take to end what an earlier producer left open.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// How long the cluster lets a transaction be open, unless `transaction.timeout.ms` says otherwise. librdkafka's own
-/// default is a minute, and whoever takes over from an instance that died in a transaction waits for that long: until
-/// then nobody knows its offsets.
-pub(super) const OPEN_AT_MOST: Duration = Duration::from_secs(10);
-
-/// Shares of that time for the steps of a transaction. Together less than all of it: where the cluster is slow or gone,
-/// the line gives up and starts over before the cluster does, and would take its producer for a stranger's.
+/// Shares of the time that a transaction may be open, for its steps. Together less than all of it: where the cluster is
+/// slow or gone, the line gives up and starts over before the cluster does, and would take its producer for a stranger's.
 const FOR_MESSAGES: f64 = 0.4;
 const FOR_OFFSETS: f64 = 0.2;
 const FOR_COMMIT: f64 = 0.3;

@@ -117,7 +117,7 @@ fn a_replayed_letter_that_fails_again_is_known_and_never_loops() {
 
     let replayed = dlq(&setup, &["replay"]);
     assert!(
-        said(&replayed).contains("2 dead letters were written"),
+        said(&replayed).contains("2 of 2 dead letters written"),
         "{}",
         replayed.stdout
     );
@@ -133,7 +133,7 @@ fn a_replayed_letter_that_fails_again_is_known_and_never_loops() {
     assert_eq!(words[1].header("outlierd.replays"), "1");
     let again = dlq(&setup, &["replay"]);
     assert!(
-        said(&again).contains("0 dead letters were written"),
+        said(&again).contains("0 of 0 dead letters written"),
         "{}",
         again.stdout
     );
@@ -150,14 +150,14 @@ fn a_replayed_letter_that_fails_again_is_known_and_never_loops() {
     assert_eq!(sorted, [0, 0, 1, 1], "{all:#?}");
     let enough = dlq(&setup, &["replay", "--max-replays", "1"]);
     assert!(
-        said(&enough).contains("0 dead letters were written"),
+        said(&enough).contains("0 of 0 dead letters written"),
         "{}",
         enough.stdout
     );
     assert!(said(&enough).contains("2 left out: they failed after 1 replays"));
     let more = dlq(&setup, &["replay"]);
     assert!(
-        said(&more).contains("2 dead letters were written"),
+        said(&more).contains("2 of 2 dead letters written"),
         "{}",
         more.stdout
     );
@@ -183,7 +183,7 @@ fn a_changed_configuration_is_tried_first_and_then_replayed_into() {
 
     let replayed = dlq(&setup, &["replay", "--class", "type_mismatch"]);
     assert!(
-        said(&replayed).contains("1 dead letters were written"),
+        said(&replayed).contains("1 of 1 dead letters written"),
         "{}",
         replayed.stdout
     );

@@ -1,4 +1,4 @@
-//! `outlierd dlq list` and `show`: what stands on the dead-letter topic.
+//! What stands on the dead-letter topic.
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
@@ -6,53 +6,11 @@ use std::io::Write as _;
 use anyhow::{Context, bail};
 use serde_json::json;
 
-use super::{load, replay};
+use super::topic::{filter, open};
 use crate::cli;
-use crate::config::Config;
-use crate::kafka::{Bounds, Connection, Reader};
-use crate::pipeline::{Filter, Letter, Letters, place};
+use crate::pipeline::{Letter, Letters, place};
 
-pub(super) fn run(arguments: &cli::Dlq) -> anyhow::Result<()> {
-    match &arguments.command {
-        cli::DlqCommand::List(list) => run_list(list),
-        cli::DlqCommand::Show(show) => run_show(show),
-        cli::DlqCommand::Replay(replay) => replay::run(replay),
-    }
-}
-
-/// The dead-letter topic of a configuration up to its end as it is now, and its letters without their records.
-pub(super) struct DeadLetters {
-    pub config: Config,
-    pub connection: Connection,
-    pub reader: Reader,
-    pub letters: Letters,
-}
-
-pub(super) fn open(path: &std::path::Path) -> anyhow::Result<DeadLetters> {
-    let config = load(path)?;
-    let connection = Connection::new(&config.kafka);
-    let reader = Reader::open(&connection, &config.dead_letter.topic, Bounds::default())?;
-    let mut letters = Letters::default();
-    reader.read(|read| letters.add(&read))?;
-    Ok(DeadLetters {
-        config,
-        connection,
-        reader,
-        letters,
-    })
-}
-
-pub(super) fn filter(chosen: &cli::Chosen) -> Filter {
-    Filter {
-        ids: Vec::new(),
-        classes: chosen.classes.clone(),
-        partition: chosen.partition,
-        since: chosen.since,
-        until: chosen.until,
-    }
-}
-
-fn run_list(arguments: &cli::DlqList) -> anyhow::Result<()> {
+pub(super) fn list(arguments: &cli::DlqList) -> anyhow::Result<()> {
     let open = open(&arguments.config.path)?;
     let filter = filter(&arguments.chosen);
     let letters = &open.letters;
@@ -133,7 +91,7 @@ fn as_json(letters: &Letters, letter: &Letter) -> serde_json::Value {
     })
 }
 
-fn run_show(arguments: &cli::DlqShow) -> anyhow::Result<()> {
+pub(super) fn show(arguments: &cli::DlqShow) -> anyhow::Result<()> {
     let open = open(&arguments.config.path)?;
     let by_place = place(&arguments.letter);
     let letter = open
@@ -173,7 +131,7 @@ fn run_show(arguments: &cli::DlqShow) -> anyhow::Result<()> {
 }
 
 /// What stands in a record is anybody's: nothing of it may steer a terminal.
-pub(super) fn plain(text: &str) -> String {
+fn plain(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());
     for letter in text.chars() {
         match letter {

@@ -1,14 +1,14 @@
 //! `outlierd dlq replay`: dead letters back into the input topic, or through another configuration.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use serde_json::json;
 
-use super::dlq::{DeadLetters, filter, open};
-use super::load;
+use super::topic::{DeadLetters, filter, open};
+use crate::commands::load;
 use crate::kafka::{Again, Replayer};
 use crate::pipeline::{Batch, Filter, Judge, Letter, REPLAY_OF, REPLAYED, REPLAYED_AS, REPLAYS};
 use crate::{cli, daemon, registry};
@@ -28,10 +28,8 @@ pub(super) fn run(arguments: &cli::DlqReplay) -> anyhow::Result<()> {
         say!("{count} dead letters would be written to {to} (--dry-run)");
     } else {
         let refused = replay(&open, &chosen)?;
-        say!(
-            "{} dead letters were written to {to}",
-            count - refused.len()
-        );
+        let written = count - refused.len();
+        say!("{written} of {count} dead letters written to {to}");
         for error in &refused {
             say!("  refused: {error}");
         }
@@ -78,7 +76,7 @@ fn choose<'a>(
         }
     }
     // After a crash a letter can stand there twice: its record is written once.
-    let mut seen = std::collections::BTreeSet::new();
+    let mut seen = BTreeSet::new();
     chosen.retain(|_, letter| seen.insert(letter.id.as_str()));
     (chosen, left_out)
 }
