@@ -34,11 +34,14 @@ pub(super) fn run(arguments: &cli::Check) -> anyhow::Result<()> {
 fn check_cluster(config: &Config) -> std::io::Result<usize> {
     let connection = Connection::new(&config.kafka);
     let mut faults = 0;
-    for (role, topic) in [
-        ("input", &config.input.topic),
-        ("output", &config.output.topic),
-        ("dead letters", &config.dead_letter.topic),
-    ] {
+    let topics = [
+        ("input", Some(&config.input.topic)),
+        ("output", Some(&config.output.topic)),
+        ("dead letters", Some(&config.dead_letter.topic)),
+        ("audit", config.audit.topic.as_ref()),
+    ];
+    for (role, topic) in topics {
+        let Some(topic) = topic else { continue };
         match partitions(&connection, topic) {
             Ok(count) => say!("{role:14} ok: {topic}, {count} partition(s)"),
             Err(fault) => {

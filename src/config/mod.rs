@@ -40,7 +40,7 @@ pub use input::{Input, OnDataLoss, Policy, Start};
 pub use kafka::Kafka;
 pub use line::{Detect, Line};
 pub use model::{Model, Train, TrainingData};
-pub use output::{Copied, DeadLetter, Output};
+pub use output::{Audit, Copied, DeadLetter, Output};
 pub use quantity::duration_text;
 pub use reading::load;
 pub use report::Key;
@@ -55,6 +55,7 @@ pub struct Config {
     pub fields: Vec<Field>,
     pub output: Output,
     pub dead_letter: DeadLetter,
+    pub audit: Audit,
     pub delivery: Delivery,
     pub model: Model,
     pub train: Train,

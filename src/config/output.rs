@@ -42,6 +42,13 @@ pub struct DeadLetter {
     pub payload: bool,
 }
 
+/// `[audit]`: where it goes what was decided of all records.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Audit {
+    /// Without one there is no audit.
+    pub topic: Option<String>,
+}
+
 const COPIED: [(&str, Copied); 3] = [
     ("full", Copied::Full),
     ("fields", Copied::Fields),
@@ -87,6 +94,14 @@ impl DeadLetter {
             topic: topic?,
             payload: payload?,
         })
+    }
+}
+
+impl Audit {
+    pub(super) fn read(mut section: Section<'_>) -> Option<Self> {
+        let topic = section.optional("topic", name::topic);
+        section.finish();
+        Some(Self { topic: topic? })
     }
 }
 

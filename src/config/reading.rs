@@ -7,8 +7,8 @@ use super::report::Report;
 use super::section::Section;
 use super::source::{self, Surroundings};
 use super::{
-    Config, DeadLetter, Delivery, Detect, Error, Errors, Field, Http, Input, Kafka, Key, Line, Log,
-    Model, Output, Train,
+    Audit, Config, DeadLetter, Delivery, Detect, Error, Errors, Field, Http, Input, Kafka, Key,
+    Line, Log, Model, Output, Train,
 };
 
 /// Reads the configuration file at `path`, with the environment over it. Relative paths in it start
@@ -96,6 +96,7 @@ fn read_sections(
     let input_topic = input.as_ref().map(|input| input.topic.as_str());
     let output = Output::read(root.section("output"), input_topic, surroundings);
     let dead_letter = DeadLetter::read(root.section("dead_letter"), input_topic);
+    let audit = Audit::read(root.section("audit"));
     let delivery = Delivery::read(root.section("delivery"));
     let model = Model::read(root.section("model"), surroundings);
     let train = Train::read(root.section("train"));
@@ -113,6 +114,10 @@ fn read_sections(
             "dead_letter.topic",
             dead_letter.as_ref().map(|letter| letter.topic.as_str()),
         ),
+        (
+            "audit.topic",
+            audit.as_ref().and_then(|audit| audit.topic.as_deref()),
+        ),
     ];
     refuse_shared_topics(&mut root, topics);
     refuse_records_beyond_batches(&mut root, input.as_ref(), line.as_ref());
@@ -123,6 +128,7 @@ fn read_sections(
         fields: fields?,
         output: output?,
         dead_letter: dead_letter?,
+        audit: audit?,
         delivery: delivery?,
         model: model?,
         train: train?,
@@ -134,7 +140,7 @@ fn read_sections(
 }
 
 /// A topic that is read and written would feed the daemon its own output.
-fn refuse_shared_topics(root: &mut Section<'_>, topics: [(&str, Option<&str>); 3]) {
+fn refuse_shared_topics(root: &mut Section<'_>, topics: [(&str, Option<&str>); 4]) {
     for (index, (key, topic)) in topics.into_iter().enumerate() {
         let Some(topic) = topic else { continue };
         let above = topics.iter().take(index);

@@ -8,8 +8,8 @@ use super::source::{SourceError, survey_file};
 use super::transactions::Transactions;
 use super::{DEAD_LETTERS, INPUT, OUTLIERS, Settings, Source};
 use crate::config::{
-    Budget, Config, Copied, DeadLetter, Delivery, Detect, Field, Format, Http, Input, Kafka, Level,
-    Line, Log, Model, OnDataLoss, Output, Policy, Secret, Start, Train, TrainingData,
+    Audit, Budget, Config, Copied, DeadLetter, Delivery, Detect, Field, Format, Http, Input, Kafka,
+    Level, Line, Log, Model, OnDataLoss, Output, Policy, Secret, Start, Train, TrainingData,
 };
 use crate::kafka::EmbeddedBroker;
 
@@ -61,6 +61,7 @@ pub(super) fn of(
             topic: DEAD_LETTERS.into(),
             payload: choice.redact.is_empty(),
         },
+        audit: Audit { topic: None },
         delivery: Delivery::AtLeastOnce,
         model: Model {
             path: folder.join("model.safetensors"),

@@ -35,7 +35,7 @@ pub use follower::{Followed, Follower};
 pub use intake::{Intake, IntakeError, Polled, Received};
 pub use loss::{Cause, Loss, Trail};
 pub use note::Note;
-pub use outlet::{Destination, Outgoing, Outlet, OutletError, Refusal, Report, Sent};
+pub use outlet::{Destination, Outgoing, Outlet, OutletError, Refusal, Report, Sent, Topics};
 pub use reader::{Bounds, Read, Reader, Span};
 pub use replayer::{Again, Replayer};
 pub use topic_id::TopicId;

@@ -16,11 +16,12 @@ use super::transaction::{self, TransactionError};
 use crate::health::Health;
 use crate::metrics::{Metrics, PublishError};
 
-/// Which of the two topics a message goes to.
+/// Which of the topics a message goes to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Destination {
     Outliers,
     DeadLetters,
+    Audit,
 }
 
 /// A message, kept until it is delivered.
@@ -97,12 +98,19 @@ pub enum OutletError {
     Fatal(String),
 }
 
+/// The topics that a line writes.
+#[derive(Debug, Clone)]
+pub struct Topics {
+    pub outliers: String,
+    pub dead_letters: String,
+    pub audit: Option<String>,
+}
+
 /// The producer of the line.
 pub struct Outlet {
     pub(super) producer: ThreadedProducer<OutletContext>,
     reports: Receiver<Report>,
-    outliers: String,
-    dead_letters: String,
+    topics: Topics,
     pub(super) transactional_id: Option<String>,
     /// How long the cluster lets a transaction be open.
     pub(super) open_at_most: Duration,
@@ -116,15 +124,21 @@ impl Outlet {
     /// When librdkafka refuses the settings, no broker answers, a topic is missing, or transactions are refused.
     pub fn new(
         connection: &Connection,
-        outliers: &str,
-        dead_letters: &str,
+        topics: Topics,
         transactional_id: Option<String>,
         health: &Arc<Health>,
         metrics: &Arc<Metrics>,
     ) -> Result<Outlet, OutletError> {
         // Not asked with the producer: its question alone makes a missing topic on a cluster that
         // makes topics by itself.
-        for topic in [outliers, dead_letters] {
+        let all = || {
+            [
+                Some(&topics.outliers),
+                Some(&topics.dead_letters),
+                topics.audit.as_ref(),
+            ]
+        };
+        for topic in all().into_iter().flatten() {
             topics::partitions(connection, topic)?;
         }
         // As many reports as messages in flight, and the publish thread bounds those.
@@ -139,7 +153,8 @@ impl Outlet {
         };
         let mut config = connection.producer(transactional_id.as_deref());
         if transactional_id.is_some() {
-            transaction::fit_topics(&mut config, connection, &[outliers, dead_letters]);
+            let all: Vec<&str> = all().into_iter().flatten().map(String::as_str).collect();
+            transaction::fit_topics(&mut config, connection, &all);
         }
         let producer: ThreadedProducer<OutletContext> = config
             .create_with_context(context)
@@ -147,8 +162,7 @@ impl Outlet {
         let outlet = Outlet {
             producer,
             reports,
-            outliers: outliers.to_owned(),
-            dead_letters: dead_letters.to_owned(),
+            topics,
             transactional_id,
             open_at_most: config
                 .get(TRANSACTION_TIMEOUT)
@@ -177,8 +191,10 @@ impl Outlet {
             });
         }
         let topic = match message.to {
-            Destination::Outliers => &self.outliers,
-            Destination::DeadLetters => &self.dead_letters,
+            Destination::Outliers => &self.topics.outliers,
+            Destination::DeadLetters => &self.topics.dead_letters,
+            // Nothing goes there unless there is one.
+            Destination::Audit => self.topics.audit.as_deref().unwrap_or_default(),
         };
         let number_as_opaque = usize::try_from(number).unwrap_or(usize::MAX);
         let mut record = BaseRecord::<[u8], [u8], usize>::with_opaque_to(topic, number_as_opaque)

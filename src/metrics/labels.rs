@@ -154,6 +154,8 @@ label! {
         Outliers = "outliers",
         /// The topic of `[dead_letter]`.
         DeadLetters = "dead_letters",
+        /// The topic of `[audit]`.
+        Audit = "audit",
     }
 }
 

@@ -84,6 +84,11 @@ struct Message {
 }
 
 impl Flight {
+    /// Messages about no record.
+    pub(super) fn empty(since: Instant) -> Flight {
+        Flight::new(&Batch::default(), Judged::default(), since)
+    }
+
     pub(super) fn new(batch: &Batch, judged: Judged, since: Instant) -> Flight {
         let mut next = BTreeMap::new();
         let mut times: Option<(i64, i64)> = None;
@@ -384,6 +389,7 @@ impl From<Destination> for OutputTopic {
         match destination {
             Destination::Outliers => OutputTopic::Outliers,
             Destination::DeadLetters => OutputTopic::DeadLetters,
+            Destination::Audit => OutputTopic::Audit,
         }
     }
 }

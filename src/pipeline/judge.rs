@@ -21,6 +21,8 @@ pub struct Judge {
     /// The p-value at or below which a record is flagged; `None` leaves the verdicts to the publish
     /// thread.
     threshold: Option<f64>,
+    /// Whether the score of every record is kept.
+    audited: bool,
     /// Whether each field is categorical: its cell is then 0 for an unknown word.
     categorical: Vec<bool>,
     fields: usize,
@@ -60,6 +62,8 @@ pub struct Judged {
     pub tombstones: u64,
     pub outliers: Vec<Finding>,
     pub dead_letters: Vec<DeadLetter>,
+    /// The score of each record of the batch, NaN where it has none; empty unless they are asked for.
+    pub scores: Vec<f32>,
     /// Rows whose verdict is still to be made, in their order, if the threshold follows the rate.
     pub pending: Vec<Pending>,
     /// How long it took from bytes to cells.
@@ -121,6 +125,7 @@ impl Judge {
             detector: Detector::new(Arc::clone(model), Arc::clone(policy))?,
             histograms,
             threshold: Some(policy.threshold.p),
+            audited: false,
             categorical: fields
                 .iter()
                 .map(|field| field.kind == config::Kind::Categorical)
@@ -135,6 +140,13 @@ impl Judge {
     #[must_use]
     pub fn without_verdicts(mut self) -> Judge {
         self.threshold = None;
+        self
+    }
+
+    /// Keeps the score of every record: [`Judged::scores`].
+    #[must_use]
+    pub fn audited(mut self) -> Judge {
+        self.audited = true;
         self
     }
 
@@ -175,11 +187,21 @@ impl Judge {
         if self.threshold.is_none() {
             judged.pending.reserve(records.len());
         }
-        let began = Instant::now();
+        if self.audited {
+            judged.scores.resize(records.len(), f32::NAN);
+        }
+        let (first, began) = (records.start, Instant::now());
         self.decode(batch, records, &mut judged);
         judged.decoding = began.elapsed();
         match self.detector.score(&self.cells).map(<[Scored]>::len) {
-            Ok(rows) => (0..rows).for_each(|row| self.decide(batch, row, &mut judged)),
+            Ok(rows) => {
+                if self.audited {
+                    for (row, scored) in self.rows.iter().zip(self.detector.scored()) {
+                        judged.scores[row.record - first] = scored.score;
+                    }
+                }
+                (0..rows).for_each(|row| self.decide(batch, row, &mut judged));
+            }
             Err(error) => {
                 let dead = self.rows.iter().map(|row| DeadLetter {
                     record: row.record,
@@ -307,11 +329,14 @@ fn isolate(records: Range<usize>, mut judge: impl FnMut(usize) -> Judged) -> Jud
     for record in records {
         match catch_unwind(AssertUnwindSafe(|| judge(record))) {
             Ok(judged) => all.add(judged),
-            Err(_) => all.dead_letters.push(DeadLetter {
-                record,
-                class: DeadLetterClass::Panic,
-                error: "scoring this record panicked twice".into(),
-            }),
+            Err(_) => {
+                all.scores.push(f32::NAN);
+                all.dead_letters.push(DeadLetter {
+                    record,
+                    class: DeadLetterClass::Panic,
+                    error: "scoring this record panicked twice".into(),
+                });
+            }
         }
     }
     all
@@ -359,6 +384,7 @@ impl Judged {
         self.filtered += other.filtered;
         self.tombstones += other.tombstones;
         self.decoding += other.decoding;
+        self.scores.extend_from_slice(&other.scores);
         self.pending.extend_from_slice(&other.pending);
         add_up(&mut self.missing, &other.missing);
         add_up(&mut self.unknown_categories, &other.unknown_categories);

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, bounded, select};
 
+use super::audit::Audit;
 use super::consume::{Consume, Dealer};
 use super::delivery::{Delivery, Oversize};
 use super::message::{Messages, Origin};
@@ -20,7 +21,7 @@ use super::{Batch, Judge, JudgeError, LineError, Redaction};
 use crate::config::Config;
 use crate::detect::{DailyBudget, Episodes, Model, Policy};
 use crate::health::{Condition, Health};
-use crate::kafka::{Connection, Intake, IntakeError, Outlet, Trail};
+use crate::kafka::{Connection, Intake, IntakeError, Outlet, Topics, Trail};
 use crate::metrics::{Metrics, ScoreHistograms};
 
 /// Batches waiting in front of each score thread: one to work on while another is filled.
@@ -65,8 +66,11 @@ impl Line {
         let connection = Connection::new(&config.kafka);
         let outlet = Outlet::new(
             &connection,
-            &config.output.topic,
-            &config.dead_letter.topic,
+            Topics {
+                outliers: config.output.topic.clone(),
+                dead_letters: config.dead_letter.topic.clone(),
+                audit: config.audit.topic.clone(),
+            },
             config.delivery.transactional_id(&config.input.group),
             &parts.health,
             &parts.metrics,
@@ -85,6 +89,9 @@ impl Line {
             if verdicts.is_some() {
                 judge = judge.without_verdicts();
             }
+            if config.audit.topic.is_some() {
+                judge = judge.audited();
+            }
             spawn("score", move || {
                 score::run(judge, &input, &output);
                 Ok(())
@@ -101,6 +108,11 @@ impl Line {
             ),
             messages: messages(parts, &intake),
             verdicts,
+            audit: config
+                .audit
+                .topic
+                .as_ref()
+                .map(|_| Audit::new(&config.input.topic, &parts.version)),
             intake: intake.share(),
             inputs: from_score,
             turn: 0,

@@ -15,6 +15,7 @@
 //! * Every channel is bounded, and back-pressure is a full channel.
 //! * A rebalance is a message with an acknowledgement, in line with the batches.
 
+mod audit;
 mod batch;
 mod consume;
 mod delivery;

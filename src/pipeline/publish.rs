@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, never, select, tick};
 
+use super::audit::Audit;
 use super::delivery::{Delivery, Flight, Parcel};
 use super::message::Messages;
 use super::planted::{self, Defect};
@@ -35,6 +36,8 @@ pub(super) struct Publish {
     pub(super) messages: Messages,
     /// Where the budget is one a day.
     pub(super) verdicts: Option<Verdicts>,
+    /// Where there is an audit topic.
+    pub(super) audit: Option<Audit>,
     /// One a score thread, taken in turn.
     pub(super) inputs: Vec<Receiver<Work>>,
     pub(super) turn: usize,
@@ -104,7 +107,7 @@ impl Publish {
                 stages
                     .get(Stage::Score)
                     .observe(took.saturating_sub(decoding).as_secs_f64());
-                self.send_off(batch, judged)?;
+                self.send_off(batch, *judged)?;
             }
             Work::Control(Control::Assigned(positions, told)) => {
                 if positions.iter().any(|position| !position.committed) {
@@ -115,6 +118,9 @@ impl Publish {
                         Some(verdicts) => verdicts.thresholds.assigned(&position),
                         // Nobody carries it on: it would be wrong by the next commit.
                         None => position.note.pace = None,
+                    }
+                    if let Some(audit) = &mut self.audit {
+                        audit.assigned(position.partition, position.next);
                     }
                     self.positions.insert(position.partition, position);
                 }
@@ -140,6 +146,9 @@ impl Publish {
                     verdicts.thresholds.revoked(&partitions);
                 }
                 for partition in partitions {
+                    if let Some(audit) = &mut self.audit {
+                        audit.revoked(partition);
+                    }
                     self.positions.remove(&partition);
                     self.metrics.consumer_lag.remove(partition);
                 }
@@ -165,6 +174,9 @@ impl Publish {
     fn send_off(&mut self, mut batch: Batch, mut judged: Judged) -> Result<(), LineError> {
         if let Some(verdicts) = &mut self.verdicts {
             verdicts.make(&batch, &mut judged);
+        }
+        if let Some(audit) = &mut self.audit {
+            audit.add(&batch, &judged);
         }
         let mut parcels = Vec::with_capacity(judged.outliers.len() + judged.dead_letters.len());
         let mut parcel = |record: usize, (whole, by_reference)| {
@@ -210,9 +222,9 @@ impl Publish {
                     .entry(partition)
                     .and_modify(|position| position.note.pace = Some(pace));
             }
-            if self.delivery.is_transactional() {
+            if self.delivery.is_transactional() && !flight.next.is_empty() {
                 self.uncommitted.push(flight);
-            } else {
+            } else if !flight.next.is_empty() {
                 self.reporter.landed(&flight);
             }
         }
@@ -247,10 +259,11 @@ impl Publish {
 
     /// Commits the positions that have moved: by themselves, or together with their outputs.
     fn commit(&mut self) -> Result<(), LineError> {
-        if self.delivery.is_transactional() {
-            // What is sent and has not landed belongs to the same transaction.
+        if self.delivery.is_transactional() || self.audit.is_some() {
+            // What is sent and has not landed belongs to the same transaction, and to the same ranges of the audit.
             self.drain()?;
         }
+        self.tell_audit()?;
         let moved: Vec<Position> = self
             .positions
             .values()
@@ -287,6 +300,22 @@ impl Publish {
         let took = began.elapsed().as_secs_f64();
         stages.get(Stage::Commit).observe(took);
         Ok(())
+    }
+
+    /// Publishes what the audit says of everything that has landed, and waits until that is durable.
+    fn tell_audit(&mut self) -> Result<(), LineError> {
+        let messages = self.audit.as_mut().map_or(Vec::new(), Audit::messages);
+        if messages.is_empty() {
+            return Ok(());
+        }
+        let parcels = messages.into_iter().map(|(partition, outgoing)| Parcel {
+            about: (partition, -1),
+            whole: outgoing.clone(),
+            by_reference: outgoing,
+        });
+        let flight = Flight::empty(Instant::now());
+        self.delivery.send_off(flight, parcels.collect())?;
+        self.drain()
     }
 
     fn commit_transaction(&mut self, moved: &[Position]) -> Result<(), LineError> {

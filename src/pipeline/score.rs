@@ -17,7 +17,7 @@ pub(super) enum Work {
 pub(super) enum Result {
     Judged {
         batch: Batch,
-        judged: Judged,
+        judged: Box<Judged>,
         took: Duration,
     },
     Control(Control),
@@ -43,7 +43,7 @@ pub(super) fn run(mut judge: Judge, input: &Receiver<Work>, output: &Sender<Resu
         let result = match work {
             Work::Batch(batch) => {
                 let began = Instant::now();
-                let judged = judge.judge(&batch);
+                let judged = Box::new(judge.judge(&batch));
                 Result::Judged {
                     batch,
                     judged,

@@ -24,6 +24,8 @@ pub struct Cell {
     pub modes: &'static [Mode],
     /// Whether it belongs to the quick part.
     pub quick: bool,
+    /// Whether the daemons keep an audit, which is then held against the stream.
+    pub audited: bool,
     /// Whether it kills or stops brokers.
     pub needs_nodes: bool,
     /// One outlier in so many is long, and what the topic takes, in bytes.
@@ -35,12 +37,13 @@ const PLAIN: Cell = Cell {
     name: "",
     modes: BOTH,
     quick: false,
+    audited: false,
     needs_nodes: false,
     long: None,
     run: undisturbed,
 };
 
-pub const CELLS: [Cell; 15] = [
+pub const CELLS: [Cell; 17] = [
     Cell {
         name: "undisturbed",
         quick: true,
@@ -50,6 +53,19 @@ pub const CELLS: [Cell; 15] = [
         name: "sigkill",
         quick: true,
         run: sigkill,
+        ..PLAIN
+    },
+    Cell {
+        name: "audited-sigkill",
+        quick: true,
+        audited: true,
+        run: sigkill,
+        ..PLAIN
+    },
+    Cell {
+        name: "audited-rolling",
+        audited: true,
+        run: rolling_restart,
         ..PLAIN
     },
     Cell {

@@ -11,6 +11,7 @@
     clippy::print_stdout
 )]
 
+mod audit;
 mod cells;
 mod cluster;
 // Shared with the tests against the embedded broker, which use the rest of it.
@@ -100,6 +101,7 @@ fn run(cell: &Cell, mode: Mode, defect: Option<&str>, cluster: &mut Cluster) -> 
     let (padded, limit) = cell.long.unwrap_or((0, "1048588"));
     let outcome = catch_unwind(AssertUnwindSafe(|| {
         let mut scene = Scene::new(cluster, cell.name, mode, RECORDS, padded, limit);
+        scene.audited = cell.audited;
         scene.planted = defect.map(str::to_owned);
         let fired = (cell.run)(&mut scene);
         (fired, scene.end())
@@ -120,6 +122,7 @@ fn run(cell: &Cell, mode: Mode, defect: Option<&str>, cluster: &mut Cluster) -> 
             "a concurrent reader saw {else_} more than stands there"
         )));
     }
+    fault = fault.or(outcome.audit);
     let recovered = outcome
         .recovered
         .map_or(String::new(), |time| format!("{:.1} s", time.as_secs_f64()));

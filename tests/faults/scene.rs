@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use crate::audit;
 use crate::cluster::Cluster;
 use crate::harness::{Client, Outlierd, Record, Setup, until};
 use crate::stream::{PARTITIONS, Stream};
@@ -29,6 +30,8 @@ pub struct Scene<'a> {
     pub mode: Mode,
     pub client: Client,
     pub stream: Stream,
+    /// Whether the daemons keep an audit.
+    pub audited: bool,
     /// The defect that the daemons have.
     pub planted: Option<String>,
     name: String,
@@ -43,6 +46,8 @@ pub struct Outcome {
     pub findings: Findings,
     /// From the end of the fault to the last commit.
     pub recovered: Option<Duration>,
+    /// What is wrong with the audit.
+    pub audit: Option<String>,
     /// What the concurrent reader saw beyond what stands there, or missed of it.
     pub witnessed_else: i64,
 }
@@ -66,6 +71,8 @@ impl<'a> Scene<'a> {
                 &[("max.message.bytes", limit)][..],
             ),
             (format!("{name}.dead-letters"), 1, &[][..]),
+            // One partition: the messages stand in the order in which they were written.
+            (format!("{name}.audit"), 1, &[][..]),
         ] {
             cluster.make(&topic, partitions, settings);
         }
@@ -77,6 +84,7 @@ impl<'a> Scene<'a> {
             mode,
             client,
             stream,
+            audited: false,
             planted: None,
             name,
             witness: Some(witness),
@@ -96,6 +104,10 @@ impl<'a> Scene<'a> {
             .set("line", "batch_rows", "100")
             .set("line", "commit_interval", "\"50ms\"")
             .set("delivery", "mode", &format!("{:?}", self.mode.name()));
+        let setup = match self.audited {
+            true => setup.set("audit", "topic", &topic(".audit")),
+            false => setup,
+        };
         let setup = match &self.planted {
             Some(defect) => setup.environment("OUTLIERD_PLANTED_DEFECT", defect),
             None => setup,
@@ -212,10 +224,17 @@ impl<'a> Scene<'a> {
             .witness
             .take()
             .map_or(0, |witness| witness.end() as i64);
-        self.cluster.remove(&[&self.name, &outliers, &dead]);
+        let audit = format!("{}.audit", self.name);
+        let exactly_once = self.mode == Mode::ExactlyOnce;
+        let audit_fault = match self.audited {
+            true => audit::fault(&self.stream, &self.client.read(&audit), exactly_once),
+            false => None,
+        };
+        self.cluster.remove(&[&self.name, &outliers, &dead, &audit]);
         Outcome {
             findings,
             recovered: self.recovered,
+            audit: audit_fault,
             witnessed_else: saw - stands,
         }
     }

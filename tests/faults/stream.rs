@@ -29,6 +29,8 @@ pub struct Stream {
     pub rows: Vec<String>,
     /// Bits of the score of each outlier.
     pub outliers: BTreeMap<Place, u32>,
+    /// Bits of the score of every record that has one.
+    pub scores: BTreeMap<Place, u32>,
     pub dead_letters: BTreeMap<Place, &'static str>,
 }
 
@@ -38,11 +40,15 @@ impl Stream {
         let mut rows = readings(seed, count, ODD);
         let verdicts = verdicts(setup, &rows);
         let (mut outliers, mut dead_letters) = (BTreeMap::new(), BTreeMap::new());
+        let mut scores = BTreeMap::new();
         for (row, text) in rows.iter_mut().enumerate() {
             if row % BROKEN == BROKEN / 2 {
                 text.truncate(text.len() / 2);
                 dead_letters.insert(place(row), "json_syntax");
-            } else if verdicts[row].flagged {
+                continue;
+            }
+            scores.insert(place(row), verdicts[row].score_bits);
+            if verdicts[row].flagged {
                 outliers.insert(place(row), verdicts[row].score_bits);
                 if padded > 0 && outliers.len() % padded == 0 {
                     text.pop();
@@ -53,6 +59,7 @@ impl Stream {
         Stream {
             rows,
             outliers,
+            scores,
             dead_letters,
         }
     }
@@ -72,6 +79,7 @@ impl Stream {
             assert_eq!(text.pop(), Some('}'), "it cannot be read anyway");
             text.push_str(&format!(",\"note\":\"{POISON}\"}}"));
             self.outliers.remove(&place(row));
+            self.scores.remove(&place(row));
             self.dead_letters.insert(place(row), "crash");
         }
     }
