@@ -28,6 +28,8 @@ pub struct Cell {
     pub audited: bool,
     /// Whether it kills or stops brokers.
     pub needs_nodes: bool,
+    /// Of how many nodes the cluster is.
+    pub nodes: usize,
     /// One outlier in so many is long, and what the topic takes, in bytes.
     pub long: Option<(usize, &'static str)>,
     pub run: fn(&mut Scene<'_>) -> String,
@@ -39,11 +41,12 @@ const PLAIN: Cell = Cell {
     quick: false,
     audited: false,
     needs_nodes: false,
+    nodes: 1,
     long: None,
     run: undisturbed,
 };
 
-pub const CELLS: [Cell; 17] = [
+pub const CELLS: [Cell; 20] = [
     Cell {
         name: "undisturbed",
         quick: true,
@@ -143,6 +146,27 @@ pub const CELLS: [Cell; 17] = [
         name: "broker-paused",
         needs_nodes: true,
         run: broker_paused,
+        ..PLAIN
+    },
+    Cell {
+        name: "each-node-killed",
+        needs_nodes: true,
+        nodes: 3,
+        run: each_node_killed,
+        ..PLAIN
+    },
+    Cell {
+        name: "each-node-paused",
+        needs_nodes: true,
+        nodes: 3,
+        run: each_node_paused,
+        ..PLAIN
+    },
+    Cell {
+        name: "quorum-lost",
+        needs_nodes: true,
+        nodes: 3,
+        run: quorum_lost,
         ..PLAIN
     },
 ];
@@ -457,6 +481,67 @@ fn broker_paused(scene: &mut Scene<'_>) -> String {
     daemon.wait_ready();
     stop(&mut daemon);
     "unready while the broker stood still".into()
+}
+
+/// Of three nodes each is killed once, so that every leader and every coordinator was: two are enough to go on.
+fn each_node_killed(scene: &mut Scene<'_>) -> String {
+    let mut daemon = Outlierd::start_ready(&scene.instance("a"));
+    for node in 0..3 {
+        let share = 0.3 * node as f64;
+        scene.cluster.kill(node);
+        scene.feed_range(scene.rows(share, share + 0.3));
+        scene.wait_committed(share + 0.3);
+        scene.cluster.start_again(node);
+        scene.cluster.wait();
+    }
+    scene.feed_rest(0.9);
+    scene.heal();
+    scene.wait_all();
+    daemon.wait_ready();
+    stop(&mut daemon);
+    "three kills, work after each".into()
+}
+
+/// Of three nodes each stands still once, for longer than its session.
+fn each_node_paused(scene: &mut Scene<'_>) -> String {
+    let mut daemon = Outlierd::start_ready(&scene.instance("a"));
+    for node in 0..3 {
+        let share = 0.3 * node as f64;
+        scene.cluster.signal(node, Signal::STOP);
+        scene.feed_range(scene.rows(share, share + 0.3));
+        scene.wait_committed(share + 0.3);
+        scene.cluster.signal(node, Signal::CONT);
+        scene.cluster.wait();
+    }
+    scene.feed_rest(0.9);
+    scene.heal();
+    scene.wait_all();
+    daemon.wait_ready();
+    stop(&mut daemon);
+    "three pauses, work during each".into()
+}
+
+/// Two of three nodes are gone: nothing can be written, nothing is skipped, and it goes on when one is back.
+fn quorum_lost(scene: &mut Scene<'_>) -> String {
+    scene.feed(1.0);
+    let mut daemon = Outlierd::start(&scene.instance("a"));
+    scene.wait_committed(0.1);
+    scene.cluster.kill(1);
+    scene.cluster.kill(2);
+    let unready = until("an unready daemon", || {
+        let (status, body) = daemon.get("/readyz");
+        (status == 503).then_some(body)
+    });
+    assert_eq!(daemon.get("/livez").0, 200);
+    scene.cluster.start_again(1);
+    scene.cluster.start_again(2);
+    scene.cluster.wait();
+    scene.heal();
+    scene.wait_all();
+    daemon.wait_ready();
+    stop(&mut daemon);
+    let condition = unready.split(':').next().unwrap_or_default().to_owned();
+    format!("unready: {condition}")
 }
 
 #[track_caller]

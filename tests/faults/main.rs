@@ -46,31 +46,27 @@ fn main() -> ExitCode {
             .iter()
             .all(|word| cell.name.contains(word) || mode.name().contains(word)),
     };
-    let mut cluster = match Cluster::start(1) {
-        Ok(cluster) => cluster,
-        Err(why) => {
-            println!("skipped: no real Kafka: {why}");
-            println!("0 passed, 0 failed");
-            return ExitCode::SUCCESS;
-        }
-    };
+    if arguments.iter().any(|argument| argument == "--planted") {
+        return start(1).map_or(ExitCode::SUCCESS, |mut cluster| notice(&mut cluster));
+    }
     println!("| cell | mode | fired | records | lost | duplicated | recovered | |");
     println!("| --- | --- | --- | --- | --- | --- | --- | --- |");
     let (mut passed, mut failed) = (0, 0);
-    if arguments.iter().any(|argument| argument == "--planted") {
-        return notice(&mut cluster);
-    }
-    for cell in &CELLS {
-        for &mode in cell.modes {
-            if !wanted(cell, mode) {
-                continue;
-            }
+    for nodes in [1, 3] {
+        let rows = || {
+            let cells = CELLS.iter().filter(move |cell| cell.nodes == nodes);
+            cells.flat_map(|cell| cell.modes.iter().map(move |&mode| (cell, mode)))
+        };
+        if !rows().any(|(cell, mode)| wanted(cell, mode)) {
+            continue;
+        }
+        let Some(mut cluster) = start(nodes) else {
+            break;
+        };
+        for (cell, mode) in rows().filter(|(cell, mode)| wanted(cell, *mode)) {
             if cell.needs_nodes && !cluster.is_ours() {
-                println!(
-                    "| {} | {} | skipped: the brokers are not ours | | | | | |",
-                    cell.name,
-                    mode.name()
-                );
+                let (name, mode) = (cell.name, mode.name());
+                println!("| {name} | {mode} | skipped: the brokers are not ours | | | | | |");
                 continue;
             }
             match run(cell, mode, None, &mut cluster) {
@@ -81,6 +77,13 @@ fn main() -> ExitCode {
     }
     println!("\n{passed} passed, {failed} failed");
     ExitCode::from(u8::from(failed > 0))
+}
+
+/// A cluster, or the reason that there can be none.
+fn start(nodes: usize) -> Option<Cluster> {
+    Cluster::start(nodes)
+        .map_err(|why| println!("skipped: no real Kafka: {why}"))
+        .ok()
 }
 
 /// Runs cells with daemons that have a defect; succeeds if each is noticed.

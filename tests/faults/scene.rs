@@ -130,6 +130,12 @@ impl<'a> Scene<'a> {
         self.stream.feed(&self.client, &self.name, rest);
     }
 
+    /// The rows from one share of all to another.
+    pub fn rows(&self, from: f64, to: f64) -> std::ops::Range<usize> {
+        let at = |share: f64| (self.stream.len() as f64 * share) as usize;
+        at(from)..at(to)
+    }
+
     pub fn feed_range(&self, rows: std::ops::Range<usize>) {
         self.stream.feed(&self.client, &self.name, rows);
     }
