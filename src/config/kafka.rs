@@ -1,6 +1,7 @@
 //! `[kafka]`, `[kafka.properties]` and `[kafka.secrets]`.
 
 use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
 
 use ::config::{Value, ValueKind};
 
@@ -24,7 +25,19 @@ pub struct Kafka {
     pub secrets: BTreeMap<String, Secret>,
 }
 
+/// How long the cluster lets a transaction be open, unless `transaction.timeout.ms` says otherwise. librdkafka's own
+/// default is a minute, and whoever takes over from an instance that died in a transaction waits for that long: until
+/// then nobody knows its offsets.
+const OPEN_AT_MOST: Duration = Duration::from_secs(10);
+
 impl Kafka {
+    /// How long the cluster lets a transaction be open.
+    pub fn transaction_timeout(&self) -> Duration {
+        let set = self.properties.get("transaction.timeout.ms");
+        set.and_then(|text| text.parse().ok())
+            .map_or(OPEN_AT_MOST, Duration::from_millis)
+    }
+
     pub(super) fn read(mut section: Section<'_>, surroundings: &Surroundings) -> Option<Self> {
         let remedy = "name the brokers of your cluster, such as brokers = \"localhost:9092\"";
         let brokers = section.required("brokers", remedy, name::brokers);

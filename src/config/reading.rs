@@ -121,6 +121,7 @@ fn read_sections(
     ];
     refuse_shared_topics(&mut root, topics);
     refuse_records_beyond_batches(&mut root, input.as_ref(), line.as_ref());
+    refuse_late_commits(&mut root, kafka.as_ref(), delivery.as_ref(), line.as_ref());
     root.finish();
     Some(Config {
         kafka: kafka?,
@@ -149,6 +150,27 @@ fn refuse_shared_topics(root: &mut Section<'_>, topics: [(&str, Option<&str>); 4
             let wrong = Wrong::new(problem, "choose another topic for one of them");
             root.refuse(key, Some(format!("{topic:?}")), wrong);
         }
+    }
+}
+
+/// A transaction is open for as long as `line.commit_interval`, and must be over well before the cluster ends it.
+fn refuse_late_commits(
+    root: &mut Section<'_>,
+    kafka: Option<&Kafka>,
+    delivery: Option<&Delivery>,
+    line: Option<&Line>,
+) {
+    let (Some(kafka), Some(Delivery::ExactlyOnce { .. }), Some(line)) = (kafka, delivery, line)
+    else {
+        return;
+    };
+    let limit = kafka.transaction_timeout();
+    if line.commit_interval > limit / 10 {
+        let problem =
+            format!("is more than a tenth of the {limit:?} that a transaction may be open");
+        let remedy = "lower it, or raise \"transaction.timeout.ms\" in [kafka.properties]";
+        let value = Some(format!("{:?}", line.commit_interval));
+        root.refuse("line.commit_interval", value, Wrong::new(problem, remedy));
     }
 }
 

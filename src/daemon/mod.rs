@@ -193,7 +193,7 @@ impl Daemon {
             () = signals.times(2) => return Err(DaemonError::CutShort),
         }
         tracing::info!(
-            "stopped: everything held was delivered and committed in {:.1?}",
+            "stopped: everything held was delivered in {:.1?}",
             began.elapsed()
         );
         Ok(())

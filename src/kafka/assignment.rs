@@ -107,10 +107,14 @@ impl StartRule {
             partitions: present,
             offsets,
         };
-        partitions
-            .iter()
-            .map(|&partition| self.position(consumer, partition, &committed))
-            .collect()
+        // A partition without a leader keeps whoever asks for it waiting: after the first, nobody is asked any more.
+        let mut asks = true;
+        let position = |&partition: &i32| {
+            let ends = asks.then(|| self.ends(consumer, partition)).flatten();
+            asks = ends.is_some();
+            self.position(consumer, partition, &committed, ends)
+        };
+        partitions.iter().map(position).collect()
     }
 
     fn position<C: ConsumerContext>(
@@ -118,6 +122,7 @@ impl StartRule {
         consumer: &BaseConsumer<C>,
         partition: i32,
         committed: &Committed,
+        ends: Option<(i64, i64)>,
     ) -> KafkaResult<Position> {
         let beside = committed.note(partition);
         let known = match committed.offsets.get(&partition) {
@@ -128,7 +133,6 @@ impl StartRule {
             None => self.trail.known(partition),
         };
         let has_offset = committed.offsets.contains_key(&partition);
-        let ends = self.ends(consumer, partition);
         let loss = match (has_offset, &known) {
             (true, Some(known)) => ends.and_then(|(low, high)| {
                 let topic = committed.topic.as_ref();
@@ -151,6 +155,11 @@ impl StartRule {
         // partition is to have any.
         let anew = matches!(&loss, Some(loss) if loss.cause == Cause::MadeAnew);
         let open = beside.is_some_and(|note| note.open);
+        // This very process left it so, and lives.
+        let ours = self
+            .trail
+            .known(partition)
+            .is_some_and(|known| known.next == next);
         Ok(Position {
             partition,
             next,
@@ -166,7 +175,7 @@ impl StartRule {
                 .max(committed.began_with)
                 .max(partition + 1),
             loss,
-            suspect_until: open.then(|| ends.map_or(i64::MAX, |(_, high)| high)),
+            suspect_until: (open && !ours).then(|| ends.map_or(i64::MAX, |(_, high)| high)),
             halted,
         })
     }

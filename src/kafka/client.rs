@@ -13,13 +13,6 @@ use crate::config;
 use crate::health::{Condition, Health};
 use crate::metrics::Metrics;
 
-pub(super) const TRANSACTION_TIMEOUT: &str = "transaction.timeout.ms";
-
-/// How long the cluster lets a transaction be open, unless `transaction.timeout.ms` says otherwise. librdkafka's own
-/// default is a minute, and whoever takes over from an instance that died in a transaction waits for that long: until
-/// then nobody knows its offsets.
-pub(super) const OPEN_AT_MOST: Duration = Duration::from_secs(10);
-
 /// How long a request for metadata or watermarks may take.
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -42,6 +35,8 @@ pub struct Connection {
     base: ClientConfig,
     brokers: String,
     next_generation: bool,
+    /// How long the cluster lets a transaction be open.
+    pub(super) open_at_most: Duration,
 }
 
 impl Connection {
@@ -59,6 +54,7 @@ impl Connection {
         Connection {
             next_generation: base.get("group.protocol") == Some("consumer"),
             brokers: kafka.brokers.clone(),
+            open_at_most: kafka.transaction_timeout(),
             base,
         }
     }
@@ -106,9 +102,10 @@ impl Connection {
         config.remove("group.protocol");
         match transactional_id {
             Some(id) => {
-                if config.get(TRANSACTION_TIMEOUT).is_none() {
-                    config.set(TRANSACTION_TIMEOUT, OPEN_AT_MOST.as_millis().to_string());
-                }
+                config.set(
+                    "transaction.timeout.ms",
+                    self.open_at_most.as_millis().to_string(),
+                );
                 config.set("transactional.id", id)
             }
             None => config.set("message.timeout.ms", "0"),

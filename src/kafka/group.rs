@@ -135,6 +135,10 @@ impl GroupContext {
         partitions: &[i32],
         list: &TopicPartitionList,
     ) -> Result<(), KafkaError> {
+        if consumer.assignment_lost() {
+            // They are somebody else's already: nothing of them may be committed any more.
+            lock(&self.owned).retain(|partition| !partitions.contains(partition));
+        }
         if !self.closing.load(Ordering::SeqCst) {
             (self.let_go)(partitions);
         }

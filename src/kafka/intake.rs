@@ -173,6 +173,14 @@ impl Intake {
         self.watch.look(&self.consumer, &self.topic, now)
     }
 
+    /// The topic's id as it is now; waits for the answer.
+    pub fn ask_topic(&self) -> Option<TopicId> {
+        self.topic_id.as_ref()?;
+        topic_id(self.consumer.client(), &self.topic, PATIENCE)
+            .ok()
+            .flatten()
+    }
+
     /// Remembers what was committed, for when the group forgets it.
     pub fn remember(&self, positions: &[Position]) {
         let trail = &self.consumer.context().rule.trail;

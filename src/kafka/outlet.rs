@@ -1,5 +1,6 @@
 //! The producer of the line: every message has a number, and every number gets a report.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,9 +11,9 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, DeliveryResult, Producer, ProducerContext, ThreadedProducer};
 
-use super::client::{ClientError, Connection, OPEN_AT_MOST, Reporting, TRANSACTION_TIMEOUT};
+use super::client::{ClientError, Connection, Reporting};
 use super::topics::{self, TopicFault};
-use super::transaction::{self, TransactionError};
+use super::transaction::TransactionError;
 use crate::health::Health;
 use crate::metrics::{Metrics, PublishError};
 
@@ -31,6 +32,20 @@ pub struct Outgoing {
     pub key: Option<Vec<u8>>,
     pub payload: Vec<u8>,
     pub headers: Vec<(&'static str, Vec<u8>)>,
+}
+
+/// More than what surrounds a record in its batch.
+const FRAME: usize = 256;
+
+impl Outgoing {
+    /// No fewer bytes than it has on its topic, uncompressed.
+    fn bytes(&self) -> usize {
+        let headers = self.headers.iter();
+        let headers: usize = headers
+            .map(|(key, value)| key.len() + value.len() + 16)
+            .sum();
+        FRAME + headers + self.payload.len() + self.key.as_ref().map_or(0, Vec::len)
+    }
 }
 
 /// What came of the attempt to send a message.
@@ -111,6 +126,8 @@ pub struct Outlet {
     pub(super) producer: ThreadedProducer<OutletContext>,
     reports: Receiver<Report>,
     topics: Topics,
+    /// What each takes, in bytes, where that is known.
+    limits: BTreeMap<String, usize>,
     pub(super) transactional_id: Option<String>,
     /// How long the cluster lets a transaction be open.
     pub(super) open_at_most: Duration,
@@ -152,9 +169,11 @@ impl Outlet {
             },
         };
         let mut config = connection.producer(transactional_id.as_deref());
-        if transactional_id.is_some() {
-            let all: Vec<&str> = all().into_iter().flatten().map(String::as_str).collect();
-            transaction::fit_topics(&mut config, connection, &all);
+        let all: Vec<&str> = all().into_iter().flatten().map(String::as_str).collect();
+        let limits = topics::limits(connection, &all);
+        if let Some(least) = limits.values().min() {
+            // A batch that is too large is refused with all that is in it.
+            config.set("batch.size", least.clamp(&1, &1_000_000).to_string());
         }
         let producer: ThreadedProducer<OutletContext> = config
             .create_with_context(context)
@@ -163,11 +182,9 @@ impl Outlet {
             producer,
             reports,
             topics,
+            limits,
             transactional_id,
-            open_at_most: config
-                .get(TRANSACTION_TIMEOUT)
-                .and_then(|text| text.parse().ok())
-                .map_or(OPEN_AT_MOST, Duration::from_millis),
+            open_at_most: connection.open_at_most,
         };
         outlet.take_over()?;
         Ok(outlet)
@@ -196,6 +213,12 @@ impl Outlet {
             // Nothing goes there unless there is one.
             Destination::Audit => self.topics.audit.as_deref().unwrap_or_default(),
         };
+        // Refused by the broker it would end its transaction, or come after later ones. Brokers measure what is compressed,
+        // and this is not: the client's own limit goes by the same.
+        let limit = self.limits.get(topic);
+        if limit.is_some_and(|&limit| message.bytes() > limit) {
+            return Ok(Sent::TooLarge);
+        }
         let number_as_opaque = usize::try_from(number).unwrap_or(usize::MAX);
         let mut record = BaseRecord::<[u8], [u8], usize>::with_opaque_to(topic, number_as_opaque)
             .payload(&message.payload)

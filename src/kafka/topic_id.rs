@@ -91,14 +91,14 @@ pub(super) fn topic_id<C: ClientContext>(
     let answer = receive(queue, patience);
     // SAFETY: made by `ask`, destroyed once, while the client is borrowed.
     unsafe { rd::rd_kafka_queue_destroy(queue) };
-    answer.unwrap_or(Err(KafkaError::AdminOp(
+    answer.unwrap_or(Err(KafkaError::MetadataFetch(
         RDKafkaErrorCode::OperationTimedOut,
     )))
 }
 
-/// librdkafka puts the question to the controller, and waits for one that it does not know. The embedded broker names one
+/// librdkafka puts such questions to the controller, and waits for one that it does not know. The embedded broker names one
 /// that is none of its brokers; a real cluster names any broker that lives.
-fn can_answer<C: ClientContext>(
+pub(super) fn can_answer<C: ClientContext>(
     client: &Client<C>,
     topic: &str,
     patience: Duration,
@@ -159,7 +159,7 @@ fn receive(
         let answer = match RDKafkaErrorCode::from(rd::rd_kafka_event_error(event)) {
             RDKafkaErrorCode::NoError => Ok(described(event)),
             RDKafkaErrorCode::UnsupportedFeature | RDKafkaErrorCode::UnsupportedVersion => Ok(None),
-            code => Err(KafkaError::AdminOp(code)),
+            code => Err(KafkaError::MetadataFetch(code)),
         };
         rd::rd_kafka_event_destroy(event);
         Some(answer)

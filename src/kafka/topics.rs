@@ -1,11 +1,17 @@
-//! Does a topic exist, and with how many partitions?
+//! Does a topic exist, with how many partitions, and what does it take?
+
+use std::collections::BTreeMap;
 
 use rdkafka::ClientContext;
-use rdkafka::client::Client;
+use rdkafka::admin::{
+    AdminClient, AdminOptions, ConfigResource, OwnedResourceSpecifier, ResourceSpecifier,
+};
+use rdkafka::client::{Client, DefaultClientContext};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 use super::client::{ClientError, Connection, PATIENCE};
+use super::topic_id::can_answer;
 
 /// Why a topic cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -31,6 +37,51 @@ pub fn partitions(connection: &Connection, topic: &str) -> Result<i32, TopicFaul
         .create()
         .map_err(ClientError::Settings)?;
     ask(consumer.client(), connection, topic)
+}
+
+/// How long a message of each of `topics` may be, in bytes: `max.message.bytes`. Whoever may not ask goes without.
+pub(super) fn limits(connection: &Connection, topics: &[&str]) -> BTreeMap<String, usize> {
+    ask_limits(connection, topics).unwrap_or_else(|error| {
+        tracing::info!(
+            "asking how large messages may be: {error}; what is too large is only known once it is refused"
+        );
+        BTreeMap::new()
+    })
+}
+
+fn ask_limits(
+    connection: &Connection,
+    topics: &[&str],
+) -> Result<BTreeMap<String, usize>, KafkaError> {
+    let admin: AdminClient<DefaultClientContext> = connection.admin().create()?;
+    // Where nobody would, the answer is not waited for.
+    match topics.first() {
+        Some(first) if can_answer(admin.inner(), first, PATIENCE)? => {}
+        _ => return Ok(BTreeMap::new()),
+    }
+    let asked: Vec<ResourceSpecifier<'_>> = topics
+        .iter()
+        .map(|topic| ResourceSpecifier::Topic(topic))
+        .collect();
+    let options = AdminOptions::new().request_timeout(Some(PATIENCE));
+    let asking = admin.describe_configs(&asked, &options);
+    let runtime = tokio::runtime::Builder::new_current_thread().build();
+    let runtime = runtime.map_err(|_| KafkaError::Canceled)?;
+    let answers = runtime.block_on(asking)?;
+    let limit = |answer: Result<ConfigResource, RDKafkaErrorCode>| {
+        let topic = answer.ok()?;
+        let bytes = topic
+            .get("max.message.bytes")?
+            .value
+            .as_ref()?
+            .parse()
+            .ok()?;
+        match topic.specifier {
+            OwnedResourceSpecifier::Topic(name) => Some((name, bytes)),
+            _ => None,
+        }
+    };
+    Ok(answers.into_iter().filter_map(limit).collect())
 }
 
 /// The number of partitions of `topic`.

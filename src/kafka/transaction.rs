@@ -7,15 +7,11 @@
 use std::time::Duration;
 
 use rdkafka::TopicPartitionList;
-use rdkafka::admin::{AdminClient, AdminOptions, ConfigResource, ResourceSpecifier};
-use rdkafka::client::DefaultClientContext;
-use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{Consumer, ConsumerGroupMetadata};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::Producer;
 use rdkafka::topic_partition_list::Offset;
 
-use super::client::Connection;
 use super::group::lock;
 use super::{Intake, Outlet, Position};
 
@@ -27,10 +23,6 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const FOR_MESSAGES: f64 = 0.4;
 const FOR_OFFSETS: f64 = 0.2;
 const FOR_COMMIT: f64 = 0.3;
-
-/// librdkafka's own defaults for `message.max.bytes`: what it is, and the least that it may be.
-const CLIENT_LIMIT: usize = 1_000_000;
-const LEAST_LIMIT: usize = 1000;
 
 /// Why a transaction came to nothing.
 #[derive(Debug, thiserror::Error)]
@@ -76,46 +68,6 @@ impl TransactionError {
 pub struct Claim {
     offsets: TopicPartitionList,
     member: ConsumerGroupMetadata,
-}
-
-/// Has the client refuse by itself what `topics` would not take: a message that the broker refuses ends its transaction.
-/// Sizes before compression count then. Whoever may not ask goes without, and learns by transactions that end.
-pub(super) fn fit_topics(config: &mut ClientConfig, connection: &Connection, topics: &[&str]) {
-    match limits(connection, topics) {
-        Ok(Some(limit)) => {
-            let own: usize = config
-                .get("message.max.bytes")
-                .and_then(|own| own.parse().ok())
-                .unwrap_or(CLIENT_LIMIT);
-            config.set(
-                "message.max.bytes",
-                own.min(limit).max(LEAST_LIMIT).to_string(),
-            );
-        }
-        Ok(None) => {}
-        Err(error) => tracing::info!(
-            "asking how large messages may be: {error}; one that is too large will end its transaction"
-        ),
-    }
-}
-
-/// The least `max.message.bytes` of `topics`.
-fn limits(connection: &Connection, topics: &[&str]) -> Result<Option<usize>, KafkaError> {
-    let admin: AdminClient<DefaultClientContext> = connection.admin().create()?;
-    let asked: Vec<ResourceSpecifier<'_>> = topics
-        .iter()
-        .map(|topic| ResourceSpecifier::Topic(topic))
-        .collect();
-    let options = AdminOptions::new().request_timeout(Some(PATIENCE));
-    let asking = admin.describe_configs(&asked, &options);
-    let runtime = tokio::runtime::Builder::new_current_thread().build();
-    let runtime = runtime.map_err(|_| KafkaError::Canceled)?;
-    let answers = runtime.block_on(asking)?;
-    let limit = |answer: Result<ConfigResource, RDKafkaErrorCode>| {
-        let topic = answer.ok()?;
-        topic.get("max.message.bytes")?.value.as_ref()?.parse().ok()
-    };
-    Ok(answers.into_iter().filter_map(limit).min())
 }
 
 impl Intake {

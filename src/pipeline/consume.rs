@@ -1,11 +1,13 @@
 //! The consume thread: polls Kafka, fills batches, deals them to the score threads in turn.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, SendTimeoutError, Sender, bounded};
+use crossbeam_channel::{
+    Receiver, RecvTimeoutError, SendTimeoutError, Sender, TryRecvError, bounded,
+};
 
 use super::sandbox::Sandbox;
 use super::score::{Control, Work};
@@ -22,6 +24,10 @@ const HOLD: Duration = Duration::from_secs(1);
 /// Longest wait for a record when there is nothing to do.
 const IDLE: Duration = Duration::from_millis(100);
 
+/// Gaps of so many offsets are not looked into: to ask costs a round trip, and a topic written by transactions has one
+/// after each.
+const MARKERS: i64 = 8;
+
 /// Records that the client holds already are taken so many at a time: to ask for the time, and to
 /// tell that this thread is alive, for each of them would cost as much as to take it.
 const AT_ONCE: usize = 64;
@@ -31,11 +37,17 @@ const AT_ONCE: usize = 64;
 pub(super) struct Dealer {
     workers: Vec<Sender<Work>>,
     turn: usize,
+    /// Revokes that found no room in time: they go before everything else.
+    owed: VecDeque<Work>,
 }
 
 impl Dealer {
     pub(super) fn new(workers: Vec<Sender<Work>>) -> Arc<Mutex<Dealer>> {
-        Arc::new(Mutex::new(Dealer { workers, turn: 0 }))
+        Arc::new(Mutex::new(Dealer {
+            workers,
+            turn: 0,
+            owed: VecDeque::new(),
+        }))
     }
 
     /// Hands `work` to the thread whose turn it is, or back if that takes longer than `patience`.
@@ -44,6 +56,32 @@ impl Dealer {
         work: Work,
         patience: Duration,
     ) -> Result<(), SendTimeoutError<Work>> {
+        while let Some(owed) = self.owed.pop_front() {
+            match self.hand(owed, patience) {
+                Ok(()) => {}
+                Err(SendTimeoutError::Timeout(owed)) => {
+                    self.owed.push_front(owed);
+                    return Err(SendTimeoutError::Timeout(work));
+                }
+                Err(SendTimeoutError::Disconnected(_)) => break,
+            }
+        }
+        self.hand(work, patience)
+    }
+
+    /// The same for what must not be left out, however late it comes. Says whether it was dealt in time.
+    pub(super) fn deal_or_owe(&mut self, work: Work, patience: Duration) -> bool {
+        match self.deal(work, patience) {
+            Ok(()) => true,
+            Err(SendTimeoutError::Timeout(work)) => {
+                self.owed.push_back(work);
+                false
+            }
+            Err(SendTimeoutError::Disconnected(_)) => false,
+        }
+    }
+
+    fn hand(&mut self, work: Work, patience: Duration) -> Result<(), SendTimeoutError<Work>> {
         let Some(worker) = self.workers.get(self.turn) else {
             return Err(SendTimeoutError::Disconnected(work));
         };
@@ -77,8 +115,12 @@ pub(super) struct Consume {
     pub(super) paused: bool,
     /// Where records are tried that may have ended the process before this one.
     pub(super) sandbox: Sandbox,
-    /// Open until the last assignment is committed: no batch is dealt before.
-    pub(super) unsettled: Option<Receiver<()>>,
+    /// Each open until an assignment is committed: no batch is dealt before.
+    pub(super) unsettled: Vec<Receiver<()>>,
+    /// Whether the topic was made anew since this line began.
+    pub(super) is_anew: bool,
+    /// Closes when the publish thread has ended.
+    pub(super) publish_ended: Receiver<()>,
 }
 
 impl Consume {
@@ -86,6 +128,7 @@ impl Consume {
     pub(super) fn run(&mut self, intake: &Intake) -> Result<(), LineError> {
         while !self.stop.load(Ordering::Relaxed) {
             self.health.beat(Instant::now());
+            self.check_publish()?;
             self.take_some(intake)?;
             self.check_topic(intake)?;
             if self.is_due() {
@@ -98,6 +141,14 @@ impl Consume {
         Ok(())
     }
 
+    /// Without a publish thread nothing that is dealt comes to anything; and it may be long until the next batch is.
+    fn check_publish(&self) -> Result<(), LineError> {
+        match self.publish_ended.try_recv() {
+            Err(TryRecvError::Disconnected) => Err(LineError::Broken),
+            _ => Ok(()),
+        }
+    }
+
     /// Waits for one record, and takes those that came with it.
     fn take_some(&mut self, intake: &Intake) -> Result<(), LineError> {
         let mut patience = self.patience();
@@ -105,7 +156,8 @@ impl Consume {
             let polled = intake.poll(patience)?;
             // What changed within the poll comes before its record; and that record is taken in
             // before anything is dealt, since dealing may poll for the next one.
-            let assigned = self.absorb_changes(intake, None)?;
+            let mut assigned = Vec::new();
+            self.absorb_changes(intake, None, &mut assigned)?;
             self.take(intake, &polled)?;
             self.deal_assigned(intake, assigned)?;
             if self.is_full() || matches!(polled, Polled::Nothing) {
@@ -160,6 +212,13 @@ impl Consume {
         if offset < expected {
             return; // Handed on already.
         }
+        // Markers of transactions leave gaps of one offset each. Whoever falls behind retention is told so by an error; only
+        // the embedded broker jumps, and then far.
+        if offset - expected <= MARKERS {
+            self.push(record);
+            self.expected.insert(partition, offset + 1);
+            return;
+        }
         match intake.watermarks(partition) {
             Ok((low, _)) if low > expected => {
                 let loss = Loss {
@@ -199,17 +258,17 @@ impl Consume {
         );
     }
 
-    /// Applies what the rebalance callback has recorded, in its order. Returns the positions of
+    /// Applies what the rebalance callback has recorded, in its order. Adds to `positions` those of
     /// new partitions, which the publish thread must hear of before their first batch. `in_hand` is
-    /// a batch that waits to be dealt.
+    /// what waits to be dealt.
     fn absorb_changes(
         &mut self,
         intake: &Intake,
-        mut in_hand: Option<&mut Batch>,
-    ) -> Result<Vec<Position>, LineError> {
-        let mut positions = Vec::new();
+        mut in_hand: Option<&mut Work>,
+        positions: &mut Vec<Position>,
+    ) -> Result<(), LineError> {
         if !intake.has_changes() {
-            return Ok(positions);
+            return Ok(());
         }
         for change in intake.changes() {
             match change {
@@ -220,15 +279,20 @@ impl Consume {
                 // The callback has waited for the line to let go of what it held; what has not
                 // been dealt yet is dropped here.
                 Change::Revoked(partitions) => {
-                    positions.retain(|position| !partitions.contains(&position.partition));
-                    if let Some(batch) = &mut in_hand {
-                        batch.forget(&partitions);
+                    let is_left = |position: &Position| !partitions.contains(&position.partition);
+                    positions.retain(is_left);
+                    match &mut in_hand {
+                        Some(Work::Batch(batch)) => batch.forget(&partitions),
+                        Some(Work::Control(Control::Assigned(positions, _))) => {
+                            positions.retain(is_left);
+                        }
+                        _ => {}
                     }
                     self.revoked(&partitions);
                 }
             }
         }
-        Ok(positions)
+        Ok(())
     }
 
     fn deal_assigned(
@@ -240,7 +304,7 @@ impl Consume {
             return Ok(());
         }
         let (told, settled) = bounded(0);
-        self.unsettled = Some(settled);
+        self.unsettled.push(settled);
         self.deal(intake, Work::Control(Control::Assigned(positions, told)))
     }
 
@@ -314,14 +378,11 @@ impl Consume {
                 Err(SendTimeoutError::Timeout(back)) => work = back,
             }
             self.health.beat(Instant::now());
+            self.check_publish()?;
             self.pause(intake);
             patience = IDLE;
             let polled = intake.poll(Duration::ZERO)?;
-            let in_hand = match &mut work {
-                Work::Batch(batch) => Some(batch),
-                Work::Control(_) => None,
-            };
-            assigned_meanwhile.extend(self.absorb_changes(intake, in_hand)?);
+            self.absorb_changes(intake, Some(&mut work), &mut assigned_meanwhile)?;
             // A record that was fetched before the pause waits in the next batch.
             self.take(intake, &polled)?;
         }
@@ -337,12 +398,12 @@ impl Consume {
 
     /// Deals `work`, or gives it back if that takes longer than `patience`.
     fn try_deal(&mut self, work: Work, patience: Duration) -> Result<(), SendTimeoutError<Work>> {
-        if let (Work::Batch(_), Some(unsettled)) = (&work, &self.unsettled) {
+        while let (Work::Batch(_), Some(unsettled)) = (&work, self.unsettled.last()) {
             // Nothing comes out of it: it closes.
             if unsettled.recv_timeout(patience) == Err(RecvTimeoutError::Timeout) {
                 return Err(SendTimeoutError::Timeout(work));
             }
-            self.unsettled = None;
+            self.unsettled.pop();
         }
         let mut dealer = self.dealer.lock().unwrap_or_else(PoisonError::into_inner);
         dealer.deal(work, patience)

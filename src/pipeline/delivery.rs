@@ -8,7 +8,9 @@ use crossbeam_channel::Receiver;
 
 use super::{Batch, Judged, LineError};
 use crate::detect::Pace;
-use crate::kafka::{Claim, Destination, Outgoing, Outlet, Refusal, Report, Sent, TransactionError};
+use crate::kafka::{
+    Claim, Destination, Outgoing, Outlet, Position, Refusal, Report, Sent, TransactionError,
+};
 use crate::metrics::{Metrics, OutputTopic, PublishError};
 
 /// Batches that may wait for their acknowledgements. With the batch's own bounds this bounds what
@@ -147,8 +149,17 @@ impl Delivery {
         for (topic, by_reference) in self.written.drain(..) {
             count(&self.metrics, topic, by_reference);
         }
-        self.oversize.places().clear();
         Ok(())
+    }
+
+    /// What was too large below these positions is done with.
+    pub(super) fn passed(&mut self, positions: &[Position]) {
+        let is_above = |&(partition, offset): &(i32, i64)| {
+            positions
+                .iter()
+                .all(|position| position.partition != partition || position.next <= offset)
+        };
+        self.oversize.places().retain(is_above);
     }
 
     fn begin(&mut self) -> Result<(), LineError> {

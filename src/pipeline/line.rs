@@ -82,7 +82,7 @@ impl Line {
             (0..threads).map(|_| bounded(WAITING)).unzip();
         let dealer = Dealer::new(to_score);
         let (alive, ended) = bounded(0);
-        let intake = join_group(parts, &connection, &dealer, ended)?;
+        let intake = join_group(parts, &connection, &dealer, ended.clone())?;
         let verdicts = verdicts(parts)?;
         for (input, output) in from_consume.into_iter().zip(to_publish) {
             let mut judge = judge(parts, Some(parts.metrics.scores()))?;
@@ -99,7 +99,9 @@ impl Line {
         }
         // Every batch that can exist at once: one being filled, and those in the channels.
         let (spent, to_reuse) = bounded::<Batch>(2 * threads * WAITING + threads + 2);
+        let abandon = Arc::new(AtomicBool::new(false));
         let publish = Publish {
+            abandon: Arc::clone(&abandon),
             _alive: alive,
             delivery: Delivery::new(
                 outlet,
@@ -141,19 +143,30 @@ impl Line {
             on_data_loss: config.input.on_data_loss,
             halted: BTreeSet::new(),
             sandbox: Sandbox::new(parts.probe.clone(), Arc::clone(&parts.health)),
-            unsettled: None,
+            unsettled: Vec::new(),
+            is_anew: false,
+            publish_ended: ended.clone(),
             paused: false,
         };
-        let health = Arc::clone(&parts.health);
+        let (health, metrics) = (Arc::clone(&parts.health), Arc::clone(&parts.metrics));
         let consume = spawn("consume", move || {
             let consumed = consume.run(&intake);
+            // Nobody polls any more: whatever is not durable by now is read again by the next line.
+            abandon.store(consumed.is_err(), Ordering::Relaxed);
             // Without input the score threads end, then the publish thread, each when it is done.
             dealer.lock().unwrap_or_else(PoisonError::into_inner).end();
             let published = join("publish", publish);
             health.set(Condition::Assignment, Err("the line has ended".into()));
+            health.set(Condition::HaltedPartitions, Ok(()));
+            metrics.assigned_partitions.set(0);
+            metrics.halted_partitions.set(0);
             intake.leave(Duration::from_secs(5));
-            // The first cause: a broken publish thread is why the consume thread found no taker.
-            published.and(consumed)
+            // The first cause: a broken publish thread is why the consume thread found no taker, and else the publish
+            // thread has only given up what nobody would go on with.
+            match consumed {
+                Err(LineError::Broken) | Ok(()) => published.and(consumed),
+                consumed => consumed,
+            }
         })?;
         Ok(Line { stop, consume })
     }
@@ -193,7 +206,7 @@ fn join_group(
         let dealt = dealer
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .deal(revoked, LET_GO);
+            .deal_or_owe(revoked, LET_GO);
         // A message lies in its channel until both ends are gone: that nobody takes it out any more is said apart.
         let answered = || {
             select! {
@@ -202,7 +215,7 @@ fn join_group(
                 default(deadline.saturating_duration_since(Instant::now())) => false,
             }
         };
-        let in_time = dealt.is_ok() && answered();
+        let in_time = dealt && answered();
         if !in_time {
             tracing::warn!(
                 ?partitions,

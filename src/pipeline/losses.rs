@@ -7,29 +7,36 @@ use super::consume::Consume;
 use super::score::{Control, Work};
 use crate::config::OnDataLoss;
 use crate::health::Condition;
-use crate::kafka::{Cause, Intake, Loss};
+use crate::kafka::{Cause, Intake, Loss, TopicId};
 
 impl Consume {
     /// Some partition's next offset is no longer, or not any more, in its log.
     pub(super) fn find_out_of_range(&mut self, intake: &Intake) -> Result<(), LineError> {
-        let mut found = Vec::new();
+        if let Some(now) = intake.ask_topic() {
+            self.made_anew(intake, &now)?;
+        }
+        let (mut found, mut unanswered) = (Vec::new(), false);
         for (&partition, &expected) in &self.expected {
             match intake.watermarks(partition) {
                 Ok((low, high)) => {
                     let loss = Loss::between(expected, low, high);
                     found.extend(loss.map(|loss| (partition, loss)));
                 }
-                Err(error) => tracing::warn!(partition, "asking for the ends of the log: {error}"),
+                Err(error) => {
+                    tracing::warn!(partition, "asking for the ends of the log: {error}");
+                    // Each of the others could take as long as this one did.
+                    unanswered = true;
+                    break;
+                }
             }
         }
         if found.is_empty() {
             // Every partition says so once, and all were halted with the first word of it.
-            if !self.halted.is_empty() {
+            if !self.halted.is_empty() && !unanswered {
                 return Ok(());
             }
             // The client has stopped fetching some partition, and does not say which.
-            let why =
-                "the next offset of a partition is not in its log, but all are within theirs now";
+            let why = "the next offset of some partition is not in its log, and which one it is cannot be told";
             return Err(LineError::Loss(why.into()));
         }
         self.lose(intake, found)
@@ -40,9 +47,15 @@ impl Consume {
         let Some(now) = intake.watch_topic(Instant::now()) else {
             return Ok(());
         };
-        if intake.topic_id() == Some(&now) || self.expected.is_empty() {
+        self.made_anew(intake, &now)
+    }
+
+    /// Once `now` is not the id of the topic that this line reads, all its offsets are of other records.
+    fn made_anew(&mut self, intake: &Intake, now: &TopicId) -> Result<(), LineError> {
+        if intake.topic_id().is_none_or(|then| then == now) || self.is_anew {
             return Ok(());
         }
+        self.is_anew = true;
         let lost = |(&partition, &expected): (&i32, &i64)| {
             let to = intake.watermarks(partition).map_or(0, |(low, _)| low);
             let loss = Loss {
@@ -53,8 +66,8 @@ impl Consume {
             (partition, loss)
         };
         let found: Vec<(i32, Loss)> = self.expected.iter().map(lost).collect();
-        let partitions = found.iter().map(|(partition, _)| *partition).collect();
         self.lose(intake, found)?;
+        let partitions = self.halted.iter().copied().collect();
         self.deal(intake, Work::Control(Control::Halted(partitions)))
     }
 

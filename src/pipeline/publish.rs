@@ -11,6 +11,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, never, select, tick};
@@ -27,10 +28,15 @@ use crate::health::{Condition, Health};
 use crate::kafka::{Intake, Position};
 use crate::metrics::{CommitResult, Metrics, Queue, Stage};
 
+/// How long the last commit is tried.
+const LAST_COMMIT: Duration = Duration::from_secs(5);
+
 /// The publish thread's state.
 pub(super) struct Publish {
     /// First, so that it goes first: whoever waits for this thread waits no longer.
     pub(super) _alive: Sender<()>,
+    /// Set when the consume thread has failed.
+    pub(super) abandon: Arc<AtomicBool>,
     pub(super) intake: Intake,
     pub(super) delivery: Delivery,
     pub(super) messages: Messages,
@@ -88,9 +94,36 @@ impl Publish {
         self.drain()?;
         let all: Vec<i32> = self.positions.keys().copied().collect();
         self.let_go(&all);
-        self.commit()?;
+        self.commit_last(&commit)?;
+        for partition in all {
+            self.metrics.consumer_lag.remove(partition);
+        }
         self.delivery.close();
         Ok(())
+    }
+
+    /// The last commit can meet a rebalance or a broker that restarts: it is tried for some seconds.
+    fn commit_last(&mut self, tick: &Receiver<Instant>) -> Result<(), LineError> {
+        let deadline = Instant::now() + LAST_COMMIT;
+        loop {
+            self.commit()?;
+            let left = self
+                .positions
+                .values()
+                .filter(|position| !position.committed);
+            let left: Vec<i32> = left.map(|position| position.partition).collect();
+            if left.is_empty() {
+                return Ok(());
+            }
+            if Instant::now() >= deadline || self.abandon.load(Ordering::Relaxed) {
+                tracing::warn!(
+                    partitions = ?left,
+                    "the last offsets could not be committed: what came after the commit before is read again"
+                );
+                return Ok(());
+            }
+            tick.recv().ok();
+        }
     }
 
     fn accept(&mut self, work: Work) -> Result<(), LineError> {
@@ -249,6 +282,8 @@ impl Publish {
             if let Ok(report) = reports.recv_timeout(self.commit_interval) {
                 self.delivery.settle(report)?;
                 self.land();
+            } else if self.abandon.load(Ordering::Relaxed) {
+                return Err(LineError::Broken);
             } else {
                 self.delivery.produce_again()?;
                 self.report();
@@ -321,6 +356,7 @@ impl Publish {
     fn commit_transaction(&mut self, moved: &[Position]) -> Result<(), LineError> {
         let claim = self.intake.claim(moved)?;
         self.delivery.commit(&claim)?;
+        self.delivery.passed(moved);
         for flight in self.uncommitted.drain(..) {
             self.reporter.landed(&flight);
         }

@@ -80,15 +80,20 @@ impl Sandbox {
     /// Has the suspect records of `batch` tried, and condemns those that end the child.
     pub(super) fn examine(&mut self, batch: &mut Batch) {
         if self.suspects.is_empty() {
+            self.trial = None;
             return;
         }
         for index in 0..batch.len() {
             let record = &batch.records()[index];
             let (partition, offset) = (record.partition, record.offset);
-            match self.suspects.get(&partition) {
-                Some(&until) if offset >= until => _ = self.suspects.remove(&partition),
-                Some(_) => self.examine_one(batch, index),
-                None => {}
+            let Some(&until) = self.suspects.get(&partition) else {
+                continue;
+            };
+            if offset < until {
+                self.examine_one(batch, index);
+            }
+            if offset + 1 >= until {
+                self.suspects.remove(&partition);
             }
         }
         if self.suspects.is_empty() {

@@ -1,5 +1,6 @@
 //! Topics of a cell's own, the stream on them, and the instances that work on it.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::audit;
@@ -30,6 +31,8 @@ pub struct Scene<'a> {
     pub mode: Mode,
     pub client: Client,
     pub stream: Stream,
+    /// Whether the group uses the classic protocol.
+    pub classic: bool,
     /// Whether the daemons keep an audit.
     pub audited: bool,
     /// The defect that the daemons have.
@@ -62,7 +65,10 @@ impl<'a> Scene<'a> {
         padded: usize,
         limit: &str,
     ) -> Scene<'a> {
-        let name = format!("{name}-{}", mode.name());
+        // Another than that of any other run: a cell that failed leaves its topics.
+        static RUNS: AtomicUsize = AtomicUsize::new(0);
+        let run = RUNS.fetch_add(1, Ordering::Relaxed);
+        let name = format!("{name}-{}-{}-{run}", mode.name(), std::process::id());
         for (topic, partitions, settings) in [
             (name.clone(), PARTITIONS, &[][..]),
             (
@@ -84,6 +90,7 @@ impl<'a> Scene<'a> {
             mode,
             client,
             stream,
+            classic: false,
             audited: false,
             planted: None,
             name,
@@ -104,6 +111,13 @@ impl<'a> Scene<'a> {
             .set("line", "batch_rows", "100")
             .set("line", "commit_interval", "\"50ms\"")
             .set("delivery", "mode", &format!("{:?}", self.mode.name()));
+        let setup = match self.classic {
+            true => setup
+                .set("kafka.properties", "group.protocol", "\"classic\"")
+                .set("kafka.properties", "session.timeout.ms", "\"3000\"")
+                .set("kafka.properties", "heartbeat.interval.ms", "\"300\""),
+            false => setup,
+        };
         let setup = match self.audited {
             true => setup.set("audit", "topic", &topic(".audit")),
             false => setup,

@@ -36,14 +36,14 @@ pub struct Findings {
 }
 
 impl Findings {
-    /// The first promise that was broken, in words.
-    pub fn fault(&self, exactly_once: bool) -> Option<String> {
+    /// The first promise that was broken, in words; `once`: whether nothing may come twice.
+    pub fn fault(&self, once: bool) -> Option<String> {
         let counts = [
             (self.lost, "lost"),
             (self.phantoms, "made up"),
             (self.out_of_order, "out of order"),
             (self.wrong.len(), "told wrongly"),
-            (if exactly_once { self.duplicated } else { 0 }, "told twice"),
+            (if once { self.duplicated } else { 0 }, "told twice"),
         ];
         let (count, what) = counts.into_iter().find(|(count, _)| *count > 0)?;
         let first = self.wrong.first().map_or("", String::as_str);

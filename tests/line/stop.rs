@@ -33,11 +33,7 @@ fn told_to_stop_in_mid_batch_it_delivers_commits_and_exits_with_0() {
     });
     let status = daemon.terminate();
     assert!(status.success(), "{status} {}", daemon.stderr());
-    assert!(
-        daemon
-            .stderr()
-            .contains("everything held was delivered and committed")
-    );
+    assert!(daemon.stderr().contains("everything held was delivered"));
 
     let committed = usize::try_from(client.committed(GROUP, INPUT)[&0]).unwrap();
     assert!(committed > 1000, "the open batch was thrown away");
