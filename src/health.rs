@@ -18,6 +18,8 @@ pub enum Condition {
     Model,
     /// The output topics take messages.
     Output,
+    /// Offsets are committed within some seconds.
+    Commit,
     /// No partition stands still until an operator decides.
     HaltedPartitions,
     /// Unmet from the moment a stop is asked for.
@@ -32,6 +34,7 @@ impl Condition {
             Self::Assignment => "assignment",
             Self::Model => "model",
             Self::Output => "output",
+            Self::Commit => "commit",
             Self::HaltedPartitions => "halted partitions",
             Self::Stopping => "stopping",
         }
@@ -50,7 +53,13 @@ pub struct Health {
     limit: Duration,
     /// Milliseconds from `epoch` to the newest heartbeat, plus 1; 0 before the first.
     beat: AtomicU64,
+    /// The same to the moment from which on offsets wait for their commit; 0 if none do. Whoever commits may be held up by
+    /// the cluster and could not say so.
+    committing: AtomicU64,
 }
+
+/// Offsets that wait for longer than this are said.
+const COMMIT_LATE: Duration = Duration::from_secs(5);
 
 impl Health {
     /// Not ready yet, and alive. `limit` is how old the newest heartbeat may grow.
@@ -61,6 +70,7 @@ impl Health {
             epoch: now,
             limit,
             beat: AtomicU64::new(0),
+            committing: AtomicU64::new(0),
         }
     }
 
@@ -77,10 +87,33 @@ impl Health {
         was_met != is_met
     }
 
+    /// Offsets wait to be committed, from now on or since before.
+    pub fn committing(&self, now: Instant) {
+        let since = self.since_epoch(now) + 1;
+        // Those that wait already have waited for longer.
+        self.committing
+            .compare_exchange(0, since, Ordering::Relaxed, Ordering::Relaxed)
+            .ok();
+    }
+
+    /// No offsets wait any more.
+    pub fn committed(&self) {
+        self.committing.store(0, Ordering::Relaxed);
+    }
+
     /// The conditions that do not hold, with their reasons. Ready when there are none.
-    pub fn readiness(&self) -> Vec<(Condition, String)> {
-        let unmet = self.unmet();
-        unmet.iter().map(|(c, r)| (*c, r.clone())).collect()
+    pub fn readiness(&self, now: Instant) -> Vec<(Condition, String)> {
+        let mut unmet = self.unmet().clone();
+        let since = self.committing.load(Ordering::Relaxed);
+        let waited = self
+            .since_epoch(now)
+            .saturating_sub(since.saturating_sub(1));
+        if since > 0 && Duration::from_millis(waited) > COMMIT_LATE {
+            let seconds = waited / 1000;
+            let why = format!("offsets have waited for {seconds} s to be committed");
+            unmet.insert(Condition::Commit, why);
+        }
+        unmet.into_iter().collect()
     }
 
     /// Notes that the consume loop went round.
@@ -133,7 +166,11 @@ mod tests {
     fn a_new_instance_is_alive_and_not_ready() {
         let start = Instant::now();
         let health = Health::new(start, LIMIT);
-        let conditions: Vec<_> = health.readiness().into_iter().map(|(c, _)| c).collect();
+        let conditions: Vec<_> = health
+            .readiness(Instant::now())
+            .into_iter()
+            .map(|(c, _)| c)
+            .collect();
         assert_eq!(conditions, [Condition::Starting]);
         assert_eq!(health.alive(start + 100 * LIMIT), Ok(()));
     }
@@ -146,7 +183,7 @@ mod tests {
         health.set(Condition::Broker, Err("no answer for 31 s".to_owned()));
         health.set(Condition::Starting, Ok(()));
         assert_eq!(
-            health.readiness(),
+            health.readiness(Instant::now()),
             [
                 (Condition::Broker, "no answer for 31 s".to_owned()),
                 (Condition::Output, "refused".to_owned()),
@@ -154,7 +191,7 @@ mod tests {
         );
         health.set(Condition::Broker, Ok(()));
         health.set(Condition::Output, Ok(()));
-        assert!(health.readiness().is_empty());
+        assert!(health.readiness(Instant::now()).is_empty());
     }
 
     #[test]
@@ -180,7 +217,7 @@ mod tests {
         health.beat(start);
         health.set(Condition::Broker, Err("no answer".to_owned()));
         health.beat(start + 5 * LIMIT);
-        assert!(!health.readiness().is_empty());
+        assert!(!health.readiness(Instant::now()).is_empty());
         assert_eq!(health.alive(start + 5 * LIMIT), Ok(()));
     }
 
@@ -191,7 +228,7 @@ mod tests {
         health.beat(start);
         health.set(Condition::Stopping, Err("asked to".to_owned()));
         assert_eq!(health.alive(start + 5 * LIMIT), Ok(()));
-        assert!(!health.readiness().is_empty());
+        assert!(!health.readiness(Instant::now()).is_empty());
     }
 
     #[test]
@@ -201,5 +238,21 @@ mod tests {
         health.beat(start + 2 * LIMIT);
         health.beat(start);
         assert_eq!(health.alive(start + 3 * LIMIT), Ok(()));
+    }
+
+    #[test]
+    fn offsets_that_wait_long_are_said_until_they_are_committed() {
+        let start = Instant::now();
+        let health = Health::new(start, LIMIT);
+        health.set(Condition::Starting, Ok(()));
+        health.committing(start);
+        health.committing(start + COMMIT_LATE);
+        assert!(health.readiness(start + COMMIT_LATE).is_empty());
+        let late = start + COMMIT_LATE + Duration::from_secs(1);
+        let (condition, why) = health.readiness(late).remove(0);
+        assert_eq!(condition, Condition::Commit);
+        assert_eq!(why, "offsets have waited for 6 s to be committed");
+        health.committed();
+        assert!(health.readiness(late).is_empty());
     }
 }

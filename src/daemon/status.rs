@@ -54,7 +54,7 @@ pub(super) fn page(
         })
     };
     Arc::new(move || {
-        let unmet = health.readiness();
+        let unmet = health.readiness(Instant::now());
         let reasons: Vec<_> = unmet
             .iter()
             .map(|(condition, reason)| json!({"condition": condition.as_str(), "reason": reason}))

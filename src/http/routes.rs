@@ -46,7 +46,7 @@ pub(super) fn router(metrics: Arc<Metrics>, health: Arc<Health>, status: Status)
 }
 
 async fn values(State(sources): State<Sources>) -> Response {
-    let ready = sources.health.readiness().is_empty();
+    let ready = sources.health.readiness(Instant::now()).is_empty();
     sources.metrics.ready.set(i64::from(ready));
     match sources.metrics.render() {
         Ok(text) => ([(header::CONTENT_TYPE, prometheus::TEXT_FORMAT)], text).into_response(),
@@ -65,7 +65,7 @@ async fn livez(State(sources): State<Sources>) -> (StatusCode, String) {
 }
 
 async fn readyz(State(sources): State<Sources>) -> (StatusCode, String) {
-    let unmet = sources.health.readiness();
+    let unmet = sources.health.readiness(Instant::now());
     if unmet.is_empty() {
         return (StatusCode::OK, "ready\n".to_owned());
     }

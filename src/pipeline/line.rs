@@ -158,6 +158,7 @@ impl Line {
             let published = join("publish", publish);
             health.set(Condition::Assignment, Err("the line has ended".into()));
             health.set(Condition::HaltedPartitions, Ok(()));
+            health.committed();
             metrics.assigned_partitions.set(0);
             metrics.halted_partitions.set(0);
             intake.leave(Duration::from_secs(5));

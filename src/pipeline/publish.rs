@@ -308,9 +308,11 @@ impl Publish {
         if moved.is_empty() {
             // Also when what was assigned has been taken away again.
             self.assigned.clear();
+            self.health.committed();
             return Ok(());
         }
         let began = Instant::now();
+        self.health.committing(began);
         if self.delivery.is_transactional() {
             if planted::every_other(&Defect::OffsetsApart) {
                 let claim = self.intake.claim(&[])?;
@@ -365,6 +367,7 @@ impl Publish {
 
     fn committed(&mut self, moved: &[Position]) {
         self.metrics.commits.get(CommitResult::Ok).inc();
+        self.health.committed();
         self.intake.remember(moved);
         self.assigned.clear();
         for position in moved {
