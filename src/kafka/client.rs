@@ -19,14 +19,23 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 /// Why a client could not be made or asked.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
-    #[error("librdkafka refuses the settings in [kafka]: {0}")]
-    Settings(#[source] KafkaError),
+    /// Not told as its cause: that repeats the value, which may be a secret.
+    #[error("librdkafka refuses the settings in [kafka]: {}", refusal(.0))]
+    Settings(KafkaError),
     #[error(
         "no broker of {brokers} answers ({source}): check kafka.brokers and that the cluster is up"
     )]
     Unreachable { brokers: String, source: KafkaError },
     #[error("asking {what}: {source}")]
     Request { what: String, source: KafkaError },
+}
+
+/// What librdkafka says of a setting, without its value.
+fn refusal(error: &KafkaError) -> String {
+    match error {
+        KafkaError::ClientConfig(_, why, key, _) => format!("{key}: {why}"),
+        other => other.to_string(),
+    }
 }
 
 /// The settings for clients of one cluster.
@@ -213,6 +222,7 @@ impl Reporting {
 }
 
 #[cfg(test)]
+#[allow(clippy::panic)]
 mod tests {
     use super::*;
 
@@ -252,5 +262,28 @@ mod tests {
             classic.get("partition.assignment.strategy"),
             Some("cooperative-sticky")
         );
+    }
+
+    #[test]
+    fn a_key_that_does_not_exist_is_named_and_its_secret_is_not() {
+        let connection = Connection::new(&config::Kafka {
+            brokers: "localhost:9092".into(),
+            properties: [].into(),
+            secrets: [("sasl.pasword".into(), config::Secret::new("hush".into()))].into(),
+        });
+        let made = connection
+            .consumer("g")
+            .create::<rdkafka::consumer::BaseConsumer>();
+        let Err(refused) = made.map_err(ClientError::Settings) else {
+            panic!("librdkafka has a setting of this name");
+        };
+        let mut told = refused.to_string();
+        let mut cause = std::error::Error::source(&refused);
+        while let Some(error) = cause {
+            told += &error.to_string();
+            cause = error.source();
+        }
+        assert!(told.contains("sasl.pasword"), "{told}");
+        assert!(!told.contains("hush"), "{told}");
     }
 }
