@@ -10,6 +10,8 @@ use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 use serde_json::Value;
 
+use super::until;
+
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What is sent. A payload of `None` is a tombstone.
@@ -149,18 +151,15 @@ impl Client {
 
     /// The next offset to be written, by partition.
     pub fn ends(&self, topic: &str) -> Offsets {
-        let metadata = self.asking.fetch_metadata(Some(topic), PATIENCE).unwrap();
-        metadata.topics()[0]
-            .partitions()
-            .iter()
-            .map(|partition| {
-                let id = partition.id();
-                (
-                    id,
-                    self.asking.fetch_watermarks(topic, id, PATIENCE).unwrap().1,
-                )
-            })
-            .collect()
+        // Brokers may be on their way back.
+        until("the ends of a topic", || {
+            let metadata = self.asking.fetch_metadata(Some(topic), PATIENCE).ok()?;
+            let partitions = metadata.topics()[0].partitions().iter();
+            let end = |id| self.asking.fetch_watermarks(topic, id, PATIENCE).ok();
+            partitions
+                .map(|partition| Some((partition.id(), end(partition.id())?.1)))
+                .collect()
+        })
     }
 
     /// Number of messages that `topic` holds.
@@ -216,7 +215,9 @@ pub fn committed_of(
     for partition in partitions {
         list.add_partition(topic, partition);
     }
-    let answered = asking.committed_offsets(list, PATIENCE).unwrap();
+    let answered = until("committed offsets", || {
+        asking.committed_offsets(list.clone(), PATIENCE).ok()
+    });
     let offset = |element: &rdkafka::topic_partition_list::TopicPartitionListElem<'_>| match element
         .offset()
     {
