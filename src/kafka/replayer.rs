@@ -11,6 +11,9 @@ use rdkafka::producer::{BaseRecord, DeliveryResult, Producer, ProducerContext, T
 
 use super::client::{ClientError, Connection};
 
+/// How long a full queue is waited for: brokers that take nothing for so long are not there.
+const FULL_AT_MOST: Duration = Duration::from_secs(60);
+
 /// A record to be written as it is.
 #[derive(Debug, Clone, Copy)]
 pub struct Again<'a> {
@@ -62,7 +65,7 @@ impl Replayer {
     /// Queues a record; waits while the queue is full.
     ///
     /// # Errors
-    /// When it can never be produced, as one that is too large.
+    /// When it can never be produced, as one that is too large, or no broker has taken anything for a minute.
     pub fn send(&self, number: usize, again: Again<'_>) -> Result<(), ClientError> {
         let mut headers = OwnedHeaders::new_with_capacity(again.headers.len());
         for (key, value) in again.headers {
@@ -74,10 +77,13 @@ impl Replayer {
             .headers(headers);
         record.key = again.key;
         record.payload = again.payload;
+        let deadline = Instant::now() + FULL_AT_MOST;
         loop {
             match self.producer.send(record) {
                 Ok(()) => return Ok(()),
-                Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), back)) => {
+                Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), back))
+                    if Instant::now() < deadline =>
+                {
                     record = back;
                     std::thread::sleep(Duration::from_millis(1));
                 }

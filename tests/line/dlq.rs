@@ -115,6 +115,11 @@ fn a_replayed_letter_that_fails_again_is_known_and_never_loops() {
     );
     assert_eq!((client.count(INPUT), client.count(DEAD_LETTERS)), (3, 2));
 
+    let unknown = dlq(&setup, &["replay", "nobody"]);
+    assert_eq!(unknown.status.code(), Some(1));
+    assert!(unknown.stderr.contains("no dead letter nobody"));
+    assert_eq!((client.count(INPUT), client.count(DEAD_LETTERS)), (3, 2));
+
     let replayed = dlq(&setup, &["replay"]);
     assert!(
         said(&replayed).contains("2 of 2 dead letters written"),

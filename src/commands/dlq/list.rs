@@ -130,12 +130,15 @@ pub(super) fn show(arguments: &cli::DlqShow) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What stands in a record is anybody's: nothing of it may steer a terminal.
-fn plain(text: &str) -> String {
+/// What stands in a record or a header is anybody's: nothing of it may steer a terminal or look like a line of ours.
+pub(super) fn plain(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());
     for letter in text.chars() {
+        // Controls, and marks that turn the direction of the text.
         match letter {
-            '\n' | '\t' => plain.push(letter),
+            '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {
+                plain.extend(letter.escape_unicode());
+            }
             _ if letter.is_control() => plain.extend(letter.escape_default()),
             _ => plain.push(letter),
         }
@@ -150,8 +153,8 @@ mod tests {
     #[test]
     fn nothing_of_a_record_steers_a_terminal() {
         assert_eq!(
-            plain("a\u{1b}[2Jb\r\u{9b}c\n\u{fffd}é"),
-            "a\\u{1b}[2Jb\\r\\u{9b}c\n\u{fffd}é"
+            plain("a\u{1b}[2Jb\r\u{9b}c\n\u{202e}\u{fffd}é"),
+            "a\\u{1b}[2Jb\\r\\u{9b}c\\n\\u{202e}\u{fffd}é"
         );
     }
 }

@@ -4,14 +4,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail, ensure};
 use serde_json::json;
 
+use super::list::plain;
 use super::topic::{DeadLetters, filter, open};
 use crate::commands::load;
-use crate::kafka::{Again, Replayer};
+use crate::kafka::{Again, Read, Replayer};
 use crate::pipeline::{Batch, Filter, Judge, Letter, REPLAY_OF, REPLAYED, REPLAYED_AS, REPLAYS};
 use crate::{cli, daemon, registry};
+
+/// Letters that are replayed before their markers are written.
+const CHUNK: usize = 500;
 
 /// How long the acknowledgements of a chunk may take.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -19,8 +23,17 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub(super) fn run(arguments: &cli::DlqReplay) -> anyhow::Result<()> {
     let open = open(&arguments.config.path)?;
     let (chosen, left_out) = choose(&open, arguments);
+    let known = |id: &&String| open.letters.letters.iter().any(|letter| letter.id == **id);
+    if let Some(unknown) = arguments.ids.iter().find(|id| !known(id)) {
+        bail!("no dead letter {unknown}: `outlierd dlq list` shows their ids");
+    }
     if let Some(path) = &arguments.through {
-        return try_out(&open, &chosen, path);
+        try_out(&open, &chosen, path)?;
+        // Standard output is for programs.
+        for (reason, count) in &left_out {
+            eprintln!("{count} left out: they {reason}");
+        }
+        return Ok(());
     }
     let to = &open.config.input.topic;
     let count = chosen.len();
@@ -88,64 +101,97 @@ fn tell(left_out: &BTreeMap<String, usize>) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Writes the records to the input topic, each to its partition, and then a marker for each that was acknowledged.
+/// Writes the records to the input topic, each to its partition, and a marker for each that was acknowledged.
 /// Returns why some were refused.
 fn replay(open: &DeadLetters, chosen: &Chosen<'_>) -> anyhow::Result<Vec<String>> {
-    let replayer = Replayer::new(&open.connection)?;
-    let (letters, topic) = (&open.letters, &open.config.input.topic);
-    let mut sent: Vec<(&Letter, Option<Vec<u8>>)> = Vec::new();
-    let mut refused = Vec::new();
+    let mut chunk = Chunk {
+        open,
+        replayer: Replayer::new(&open.connection)?,
+        sent: Vec::new(),
+        refused: Vec::new(),
+    };
+    let mut outcome = Ok(());
     open.reader.read(|read| {
-        let Some(letter) = chosen.get(&(read.partition, read.offset)) else {
-            return;
-        };
+        if let Some(letter) = chosen.get(&(read.partition, read.offset))
+            && outcome.is_ok()
+        {
+            outcome = chunk.add(letter, &read);
+        }
+    })?;
+    outcome?;
+    chunk.finish()?;
+    Ok(chunk.refused)
+}
+
+/// Letters that are replayed together. What was acknowledged is marked before the next ones are sent.
+struct Chunk<'a> {
+    open: &'a DeadLetters,
+    replayer: Replayer,
+    sent: Vec<(&'a Letter, Option<Vec<u8>>)>,
+    refused: Vec<String>,
+}
+
+impl<'a> Chunk<'a> {
+    fn add(&mut self, letter: &'a Letter, read: &Read<'_>) -> anyhow::Result<()> {
         let headers = [
-            (REPLAYS, (letters.replays(letter) + 1).to_string()),
+            (REPLAYS, self.replays(letter)),
             (REPLAY_OF, letter.id.clone()),
         ];
         let again = Again {
-            topic,
+            topic: &self.open.config.input.topic,
             partition: letter.place.0,
             key: read.key,
             payload: read.payload,
             headers: &headers,
         };
-        match replayer.send(sent.len(), again) {
-            Ok(()) => sent.push((letter, read.key.map(<[u8]>::to_vec))),
-            Err(error) => refused.push(format!("{}: {error}", letter.id)),
+        match self.replayer.send(self.sent.len(), again) {
+            Ok(()) => self.sent.push((letter, read.key.map(<[u8]>::to_vec))),
+            Err(error) => self.refused.push(format!("{}: {error}", plain(&letter.id))),
         }
-    })?;
-    let places = replayer.finish(PATIENCE)?;
-    for (number, place) in places {
-        let (letter, key) = &sent[number];
-        match place {
-            Err(error) => refused.push(format!("{}: {error}", letter.id)),
-            Ok((partition, offset)) => {
-                let headers = [
-                    (REPLAYED, letter.id.clone()),
-                    (REPLAYED_AS, format!("{partition}:{offset}")),
-                    (REPLAYS, (letters.replays(letter) + 1).to_string()),
-                ];
-                let marker = Again {
-                    topic: &open.config.dead_letter.topic,
-                    partition: letter.at.0,
-                    key: key.as_deref(),
-                    payload: None,
-                    headers: &headers,
-                };
-                replayer.send(number, marker)?;
-            }
+        if self.sent.len() >= CHUNK {
+            self.finish()?;
         }
+        Ok(())
     }
-    for (number, marked) in replayer.finish(PATIENCE)? {
-        marked.with_context(|| {
-            format!(
-                "{} was replayed, and its marker was refused: it would be replayed again",
-                sent[number].0.id
-            )
-        })?;
+
+    /// How often the record of `letter` has been replayed after this time.
+    fn replays(&self, letter: &Letter) -> String {
+        (self.open.letters.replays(letter) + 1).to_string()
     }
-    Ok(refused)
+
+    fn finish(&mut self) -> anyhow::Result<()> {
+        let sent = std::mem::take(&mut self.sent);
+        for (number, place) in self.replayer.finish(PATIENCE)? {
+            let (letter, key) = &sent[number];
+            let (partition, offset) = match place {
+                Ok(place) => place,
+                Err(error) => {
+                    self.refused.push(format!("{}: {error}", plain(&letter.id)));
+                    continue;
+                }
+            };
+            let headers = [
+                (REPLAYED, letter.id.clone()),
+                (REPLAYED_AS, format!("{partition}:{offset}")),
+                (REPLAYS, self.replays(letter)),
+            ];
+            let marker = Again {
+                topic: &self.open.config.dead_letter.topic,
+                partition: letter.at.0,
+                key: key.as_deref(),
+                payload: None,
+                headers: &headers,
+            };
+            self.replayer.send(number, marker)?;
+        }
+        for (number, marked) in self.replayer.finish(PATIENCE)? {
+            marked.with_context(|| {
+                let id = plain(&sent[number].0.id);
+                format!("{id} was replayed, and its marker was refused: it would be replayed again")
+            })?;
+        }
+        Ok(())
+    }
 }
 
 /// Judges the records as another configuration would, and writes nothing but what comes of each.
