@@ -188,7 +188,14 @@ impl Daemon {
         self.line.stop();
         let began = Instant::now();
         tokio::select! {
-            outcome = join(self.line) => outcome?,
+            outcome = join(self.line) => match outcome {
+                // As in a rebalance at the same moment: nothing of it is visible or committed.
+                Err(DaemonError::Line(error)) if error.starts_over() => {
+                    tracing::warn!("stopped: {error}; what it held is read again by the next owner");
+                    return Ok(());
+                }
+                outcome => outcome?,
+            },
             () = tokio::time::sleep(grace) => return Err(DaemonError::Grace(grace)),
             () = signals.times(2) => return Err(DaemonError::CutShort),
         }

@@ -146,6 +146,14 @@ impl Outlet {
             .map_err(|error| self.failed("committing a transaction", error))
     }
 
+    /// Ends an open transaction so that nothing of it is ever visible. Readers would else wait for the cluster to end it;
+    /// if this fails, they do.
+    pub fn abort(&self, patience: Duration) {
+        if let Err(error) = self.producer.abort_transaction(patience) {
+            tracing::debug!("ending a transaction: {error}");
+        }
+    }
+
     fn failed(&self, doing: &str, error: KafkaError) -> TransactionError {
         let id = self.transactional_id.as_deref().unwrap_or_default();
         TransactionError::of(id, doing, error)

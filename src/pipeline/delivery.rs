@@ -20,6 +20,9 @@ const FLIGHTS: usize = 8;
 /// Pause before a refused message is produced again.
 const AGAIN: Duration = Duration::from_secs(1);
 
+/// How long a transaction that nobody goes on with may take to end.
+const ABORT: Duration = Duration::from_secs(2);
+
 /// A batch that waits longer than this for its acknowledgements is said in readiness.
 const LATE: Duration = Duration::from_secs(5);
 
@@ -150,6 +153,13 @@ impl Delivery {
             count(&self.metrics, topic, by_reference);
         }
         Ok(())
+    }
+
+    /// Ends the open transaction, if there is one: nobody goes on with it.
+    pub(super) fn abort(&mut self) {
+        if self.open.take().is_some() {
+            self.outlet.abort(ABORT);
+        }
     }
 
     /// What was too large below these positions is done with.

@@ -66,6 +66,16 @@ impl Publish {
     /// Runs until its input ends and everything is delivered and committed.
     pub(super) fn run(mut self) -> Result<(), LineError> {
         let commit = tick(self.commit_interval);
+        let ended = self.work(&commit).and_then(|()| self.end(&commit));
+        if ended.is_err() {
+            self.delivery.abort();
+        }
+        self.delivery.close();
+        ended
+    }
+
+    /// Takes judged batches, reports and ticks as they come, until no batch comes any more.
+    fn work(&mut self, commit: &Receiver<Instant>) -> Result<(), LineError> {
         let reports = self.delivery.reports();
         let nothing = never();
         loop {
@@ -78,7 +88,7 @@ impl Publish {
                 recv(input) -> work => match work {
                     Ok(work) => self.accept(work)?,
                     // The score thread whose turn it is has ended, so there is no next batch.
-                    Err(_) => break,
+                    Err(_) => return Ok(()),
                 },
                 recv(reports) -> report => {
                     self.delivery.settle(report.map_err(|_| LineError::Broken)?)?;
@@ -91,15 +101,26 @@ impl Publish {
                 }
             }
         }
+    }
+
+    /// Delivers and commits what is left, and lets all partitions go.
+    fn end(&mut self, tick: &Receiver<Instant>) -> Result<(), LineError> {
         self.drain()?;
+        self.commit_last(tick)?;
         let all: Vec<i32> = self.positions.keys().copied().collect();
         self.let_go(&all);
-        self.commit_last(&commit)?;
         for partition in all {
             self.metrics.consumer_lag.remove(partition);
         }
-        self.delivery.close();
-        Ok(())
+        match self.commit() {
+            // A rebalance has come in between: then the next owner is careful for nothing.
+            Err(error) if error.starts_over() => {
+                tracing::debug!("letting go: {error}");
+                self.delivery.abort();
+                Ok(())
+            }
+            ended => ended,
+        }
     }
 
     /// The last commit can meet a rebalance or a broker that restarts: it is tried for some seconds.
