@@ -515,13 +515,13 @@ fn broker_paused(scene: &mut Scene<'_>) -> String {
     let mut daemon = Outlierd::start(&scene.instance("a"));
     scene.wait_committed(0.1);
     scene.cluster.signal(0, Signal::STOP);
-    daemon.wait_unready("output");
+    let unready = unready(&daemon);
     scene.cluster.signal(0, Signal::CONT);
     scene.heal();
     scene.wait_all();
     daemon.wait_ready();
     stop(&mut daemon);
-    "unready while the broker stood still".into()
+    format!("unready: {unready}")
 }
 
 /// Of three nodes each is killed once, so that every leader and every coordinator was: two are enough to go on.
@@ -569,10 +569,7 @@ fn quorum_lost(scene: &mut Scene<'_>) -> String {
     scene.wait_committed(0.1);
     scene.cluster.kill(1);
     scene.cluster.kill(2);
-    let unready = until("an unready daemon", || {
-        let (status, body) = daemon.get("/readyz");
-        (status == 503).then_some(body)
-    });
+    let unready = unready(&daemon);
     assert_eq!(daemon.get("/livez").0, 200);
     scene.cluster.start_again(1);
     scene.cluster.start_again(2);
@@ -581,8 +578,17 @@ fn quorum_lost(scene: &mut Scene<'_>) -> String {
     scene.wait_all();
     daemon.wait_ready();
     stop(&mut daemon);
-    let condition = unready.split(':').next().unwrap_or_default().to_owned();
-    format!("unready: {condition}")
+    format!("unready: {unready}")
+}
+
+/// Waits until it is not ready, and says for which condition first.
+#[track_caller]
+fn unready(daemon: &Outlierd) -> String {
+    until("an unready daemon", || {
+        let (status, body) = daemon.get("/readyz");
+        let condition = body.split(':').next().unwrap_or_default();
+        (status == 503).then(|| condition.to_owned())
+    })
 }
 
 #[track_caller]
