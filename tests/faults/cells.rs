@@ -52,7 +52,7 @@ const PLAIN: Cell = Cell {
     run: undisturbed,
 };
 
-pub const CELLS: [Cell; 23] = [
+pub const CELLS: [Cell; 22] = [
     Cell {
         name: "undisturbed",
         may_repeat: false,
@@ -186,13 +186,6 @@ pub const CELLS: [Cell; 23] = [
         needs_nodes: true,
         nodes: 3,
         run: each_node_killed,
-        ..PLAIN
-    },
-    Cell {
-        name: "each-node-paused",
-        needs_nodes: true,
-        nodes: 3,
-        run: each_node_paused,
         ..PLAIN
     },
     Cell {
@@ -541,25 +534,6 @@ fn each_node_killed(scene: &mut Scene<'_>) -> String {
     daemon.wait_ready();
     stop(&mut daemon);
     "three kills, work after each".into()
-}
-
-/// Of three nodes each stands still once, for longer than its session.
-fn each_node_paused(scene: &mut Scene<'_>) -> String {
-    let mut daemon = Outlierd::start_ready(&scene.instance("a"));
-    for node in 0..3 {
-        let share = 0.3 * node as f64;
-        scene.cluster.signal(node, Signal::STOP);
-        scene.feed_range(scene.rows(share, share + 0.3));
-        scene.wait_committed(share + 0.3);
-        scene.cluster.signal(node, Signal::CONT);
-        scene.cluster.wait();
-    }
-    scene.feed_rest(0.9);
-    scene.heal();
-    scene.wait_all();
-    daemon.wait_ready();
-    stop(&mut daemon);
-    "three pauses, work during each".into()
 }
 
 /// Two of three nodes are gone: nothing can be written, nothing is skipped, and it goes on when one is back.
