@@ -1,6 +1,7 @@
 //! `[kafka]`, `[kafka.properties]` and `[kafka.secrets]`.
 
 use std::collections::{BTreeMap, HashMap};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ::config::{Value, ValueKind};
@@ -36,6 +37,32 @@ impl Kafka {
         let set = self.properties.get("transaction.timeout.ms");
         set.and_then(|text| text.parse().ok())
             .map_or(OPEN_AT_MOST, Duration::from_millis)
+    }
+
+    /// The same with what the files of its secrets hold now.
+    ///
+    /// # Errors
+    /// Which setting names a file that cannot be read, and why.
+    pub fn again(&self) -> Result<Self, String> {
+        let mut kafka = self.clone();
+        for (key, secret) in &mut kafka.secrets {
+            *secret = secret.again().map_err(|wrong| {
+                let entry = entry("kafka.secrets", key);
+                format!("{entry} {}: {}", wrong.problem, wrong.remedy)
+            })?;
+        }
+        Ok(kafka)
+    }
+
+    /// The files that let this client in: secrets, certificates, authorities.
+    pub fn files(&self) -> Vec<PathBuf> {
+        let secrets = self.secrets.values().filter_map(Secret::file);
+        let names = |key: &str| key.ends_with(".location") || key.ends_with(".file");
+        let properties = self.properties.iter().filter(|(key, _)| names(key));
+        secrets
+            .map(Path::to_owned)
+            .chain(properties.map(|(_, file)| PathBuf::from(file)))
+            .collect()
     }
 
     pub(super) fn read(mut section: Section<'_>, surroundings: &Surroundings) -> Option<Self> {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use ::config::{Value, ValueKind};
 
@@ -17,16 +17,32 @@ const LARGEST_FILE: u64 = 1 << 20;
 
 /// A password or key, read from a file or the environment. Its `Debug` and `Display` are redacted.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
+pub struct Secret {
+    value: String,
+    file: Option<PathBuf>,
+}
 
 impl Secret {
     pub fn new(value: String) -> Self {
-        Self(value)
+        Self { value, file: None }
+    }
+
+    /// The file that it was read from, if it was one.
+    pub fn file(&self) -> Option<&Path> {
+        self.file.as_deref()
+    }
+
+    /// What its file holds now; one of the environment stays what it is.
+    ///
+    /// # Errors
+    /// When the file cannot be read, in words that do not quote it.
+    pub(super) fn again(&self) -> Result<Self, Wrong> {
+        self.file.as_deref().map_or(Ok(self.clone()), from_file)
     }
 
     /// The value itself: only to hand it to the library that needs it.
     pub fn expose(&self) -> &str {
-        &self.0
+        &self.value
     }
 
     /// Reads the secret that `{ file = "…" }` or `{ env = "…" }` names.
@@ -64,7 +80,11 @@ fn from_file(path: &Path) -> Result<Secret, Wrong> {
         })?;
     let secret = text.strip_suffix('\n').unwrap_or(&text);
     let secret = secret.strip_suffix('\r').unwrap_or(secret);
-    not_empty(secret, || format!("names the file {shown}, which is empty"))
+    let secret = not_empty(secret, || format!("names the file {shown}, which is empty"))?;
+    Ok(Secret {
+        file: Some(path.to_owned()),
+        ..secret
+    })
 }
 
 /// The error's own words are not used: they may quote the content.
@@ -138,6 +158,25 @@ mod tests {
     fn a_secret_is_never_printed() {
         let secret = Secret::new("hunter2".to_owned());
         assert_eq!(format!("{secret} {secret:?}"), "[secret] [secret]");
+    }
+
+    #[test]
+    fn a_secret_of_a_file_is_what_the_file_holds_now() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("secret");
+        std::fs::write(&file, "hunter2").unwrap();
+        let name = file.display().to_string();
+        let secret = Secret::resolve(&reference("file", &name), &Surroundings::default()).unwrap();
+        std::fs::write(&file, "hunter3\n").unwrap();
+        assert_eq!(secret.again().unwrap().expose(), "hunter3");
+        std::fs::remove_file(&file).unwrap();
+        let wrong = secret.again().unwrap_err();
+        assert!(
+            wrong.problem.contains("does not exist"),
+            "{}",
+            wrong.problem
+        );
+        assert!(!wrong.problem.contains("hunter"), "{}", wrong.problem);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //!
 //! `outlierd run` and `outlierd demo` both run exactly this.
 
+mod credentials;
 mod fit;
 mod probe;
 mod signals;
@@ -13,11 +14,13 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
+use credentials::Credentials;
+
 use crate::config::{Budget, Config};
 use crate::detect::Policy;
 use crate::health::{Condition, Health};
 use crate::http;
-use crate::kafka::Trail;
+use crate::kafka::{Connection, Trail};
 use crate::metrics::{Bound, Metrics};
 use crate::pipeline::{Line, LineError, Oversize, Parts, Probe};
 use crate::registry::Stored;
@@ -60,6 +63,7 @@ pub enum DaemonError {
 pub struct Daemon {
     line: Line,
     plan: Plan,
+    credentials: Credentials,
     address: SocketAddr,
     /// Dropping it ends the HTTP server.
     _close_http: watch::Sender<()>,
@@ -112,6 +116,7 @@ impl Daemon {
         let status = status::page(&config, &stored, &policy, &health, &metrics);
         tokio::spawn(serve(listener, &metrics, &health, status, closed));
         tracing::info!("metrics, health and status at http://{address}/");
+        let credentials = Credentials::of(&config.kafka);
         let plan = Plan {
             config,
             stored,
@@ -123,12 +128,13 @@ impl Daemon {
             metrics,
         };
         let line = tokio::select! {
-            line = plan.connect() => line?,
+            line = plan.connect(LineError::starts_over) => line?,
             () = signals.times(1) => return Err(DaemonError::StoppedEarly),
         };
         Ok(Daemon {
             line,
             plan,
+            credentials,
             address,
             _close_http: close_http,
         })
@@ -148,21 +154,35 @@ impl Daemon {
     }
 
     /// Runs until `signals` tells to stop, then drains: not ready, stop taking, finish what is
-    /// held, commit, leave the group. A line that gave a transaction up starts over with new clients.
+    /// held, commit, leave the group. A line that gave a transaction up starts over with new clients, and so does one whose
+    /// credentials have changed, after it has drained.
     ///
     /// # Errors
     /// When a thread of the line dies, the line cannot go on, the drain takes longer than the grace period, or a
     /// second signal cuts it short.
     pub async fn run(mut self, signals: &mut Signals) -> Result<(), DaemonError> {
         loop {
-            tokio::select! {
+            let renew = tokio::select! {
                 () = signals.times(1) => return self.drain(signals).await,
-                () = ended(&self.line) => {}
+                () = ended(&self.line) => false,
+                files = self.credentials.change() => {
+                    tracing::info!(?files, "credentials have changed: finishing what is held");
+                    true
+                }
+            };
+            if renew {
+                tokio::select! {
+                    () = signals.times(1) => return self.drain(signals).await,
+                    () = self.give_up() => {}
+                }
             }
             let why = match join(self.line).await {
+                Ok(()) | Err(DaemonError::Line(LineError::Broken)) if renew => {
+                    "new credentials".to_owned()
+                }
                 // It was not asked to end, and says no reason: that is a defect.
                 Ok(()) => return Err(LineError::Broken.into()),
-                Err(DaemonError::Line(error)) if error.starts_over() => error,
+                Err(DaemonError::Line(error)) if error.starts_over() => error.to_string(),
                 Err(error) => return Err(error),
             };
             tracing::warn!("{why}; starting over from the committed offsets");
@@ -170,12 +190,28 @@ impl Daemon {
             self.plan.wait(&why);
             let again = async {
                 tokio::time::sleep(RECONNECT).await;
-                self.plan.connect().await
+                self.plan.connect(LineError::may_heal).await
             };
             self.line = tokio::select! {
                 line = again => line?,
                 () = signals.times(1) => return Ok(()),
             };
+        }
+    }
+
+    /// Has the line end, even if it cannot finish: with credentials that are worth nothing any more it would wait for ever.
+    async fn give_up(&self) {
+        let grace = self.plan.config.line.grace;
+        self.line.stop();
+        if tokio::time::timeout(grace, ended(&self.line))
+            .await
+            .is_err()
+        {
+            tracing::warn!(
+                "what is held could not be finished within {grace:?}: what was not committed is read again"
+            );
+            self.line.abandon();
+            ended(&self.line).await;
         }
     }
 
@@ -213,13 +249,13 @@ async fn join(line: Line) -> Result<(), DaemonError> {
 }
 
 impl Plan {
-    /// Starts the line, again and again while nobody answers.
-    async fn connect(&self) -> Result<Line, DaemonError> {
+    /// Starts the line, again and again after errors that pass by themselves.
+    async fn connect(&self, passes: fn(&LineError) -> bool) -> Result<Line, DaemonError> {
         loop {
             let plan = self.clone();
             let attempt = tokio::task::spawn_blocking(move || plan.start());
             match attempt.await.map_err(|_| DaemonError::Supervisor)? {
-                Err(error) if error.starts_over() => {
+                Err(error) if passes(&error) => {
                     tracing::warn!("{error}; trying again in {RECONNECT:?}");
                     if error.is_unreachable() {
                         self.health.set(Condition::Broker, Err(error.to_string()));
@@ -237,15 +273,18 @@ impl Plan {
     }
 
     /// Says in readiness that there is no line, and why. To wait for a cluster is not to stand still.
-    fn wait(&self, why: &LineError) {
+    fn wait(&self, why: impl std::fmt::Display) {
         self.health.beat(Instant::now());
         let why = format!("no line yet: {why}");
         self.health.set(Condition::Starting, Err(why));
     }
 
     fn start(self) -> Result<Line, LineError> {
+        // What the files of its secrets hold may have changed since the last one.
+        let kafka = self.config.kafka.again().map_err(LineError::Secret)?;
         Line::start(&Parts {
             config: &self.config,
+            connection: Connection::new(&kafka),
             model: self.stored.model,
             version: self.stored.version,
             policy: self.policy,

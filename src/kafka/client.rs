@@ -1,17 +1,14 @@
-//! Client settings, and what every client reports about itself.
+//! Client settings, and why a client cannot be made or asked.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use rdkafka::ClientContext;
 use rdkafka::client::Client;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::statistics::Statistics;
 
+use super::access::AccessFault;
 use crate::config;
-use crate::health::{Condition, Health};
-use crate::metrics::Metrics;
 
 /// How long a request for metadata or watermarks may take.
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
@@ -26,6 +23,8 @@ pub enum ClientError {
         "no broker of {brokers} answers ({source}): check kafka.brokers and that the cluster is up"
     )]
     Unreachable { brokers: String, source: KafkaError },
+    #[error(transparent)]
+    Access(#[from] AccessFault),
     #[error("asking {what}: {source}")]
     Request { what: String, source: KafkaError },
 }
@@ -158,67 +157,19 @@ impl ClientError {
     }
 }
 
-/// The cluster's id, or its addresses where it tells none.
-pub(super) fn cluster_id<C: ClientContext>(client: &Client<C>, brokers: &str) -> String {
-    client
-        .fetch_cluster_id(PATIENCE)
-        .unwrap_or_else(|| brokers.to_owned())
-}
-
-/// What a client of the line tells the daemon: its log lines, and whether a broker is there.
-#[derive(Clone)]
-pub(super) struct Reporting {
-    pub(super) name: &'static str,
-    pub(super) health: Arc<Health>,
-    pub(super) metrics: Arc<Metrics>,
-}
-
-impl Reporting {
-    pub(super) fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        use RDKafkaLogLevel as L;
-        let client = self.name;
-        // Settings for all clients are passed to each; those of the other kind are no news.
-        if facility == "CONFWARN" && message.contains("will be ignored by this") {
-            return;
-        }
-        match level {
-            L::Emerg | L::Alert | L::Critical | L::Error => {
-                tracing::warn!(client, facility, "librdkafka: {message}");
-            }
-            L::Warning => tracing::info!(client, facility, "librdkafka: {message}"),
-            L::Notice | L::Info | L::Debug => {
-                tracing::debug!(client, facility, "librdkafka: {message}");
-            }
-        }
-    }
-
-    pub(super) fn error(&self, error: &KafkaError, reason: &str) {
-        if error.rdkafka_error_code() == Some(RDKafkaErrorCode::AllBrokersDown) {
-            self.broker(Err(format!("no broker answers: {reason}")));
-        } else {
-            tracing::debug!(client = self.name, "{error}: {reason}");
-        }
-    }
-
-    /// Once a second: is any broker connected?
-    pub(super) fn stats(&self, statistics: &Statistics) {
-        let connected = |broker: &rdkafka::statistics::Broker| broker.state == "UP";
-        if statistics.brokers.values().any(connected) {
-            self.broker(Ok(()));
-        } else {
-            self.broker(Err("no broker is connected".into()));
-        }
-    }
-
-    fn broker(&self, state: Result<(), String>) {
-        self.metrics.broker_up.set(i64::from(state.is_ok()));
-        if self.health.set(Condition::Broker, state.clone()) {
-            match state {
-                Ok(()) => tracing::info!("a broker is connected"),
-                Err(reason) => tracing::warn!("{reason}; retrying"),
-            }
-        }
-    }
+/// The cluster's id, which every id of an outlier begins with: nothing can stand in for it.
+///
+/// # Errors
+/// When nobody tells it in time.
+pub(super) fn cluster_id<C: ClientContext>(
+    client: &Client<C>,
+    connection: &Connection,
+) -> Result<String, ClientError> {
+    let id = client.fetch_cluster_id(PATIENCE);
+    id.ok_or_else(|| ClientError::Unreachable {
+        brokers: connection.brokers.clone(),
+        source: KafkaError::MetadataFetch(RDKafkaErrorCode::OperationTimedOut),
+    })
 }
 
 #[cfg(test)]

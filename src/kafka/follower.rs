@@ -30,7 +30,7 @@ impl Follower {
         config.set("auto.offset.reset", "earliest");
         config.set("statistics.interval.ms", "0");
         let consumer: BaseConsumer = config.create().map_err(ClientError::Settings)?;
-        let partitions = topics::ask(consumer.client(), connection, topic)?;
+        let partitions = topics::partitions(connection, topic)?;
         let mut list = TopicPartitionList::new();
         for partition in 0..partitions {
             list.add_partition_offset(topic, partition, Offset::Beginning)

@@ -16,7 +16,7 @@ use rdkafka::types::RDKafkaRespErr;
 
 use super::Change;
 use super::assignment::StartRule;
-use super::client::Reporting;
+use super::reporting::Reporting;
 
 /// Asked to let go of revoked partitions; returns when the line has, or has taken too long.
 pub type LetGo = Box<dyn Fn(&[i32]) + Send + Sync>;

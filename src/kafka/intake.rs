@@ -15,9 +15,11 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::topic_partition_list::Offset;
 
+use super::access::Access;
 use super::assignment::StartRule;
-use super::client::{ClientError, Connection, PATIENCE, Reporting, cluster_id};
+use super::client::{ClientError, Connection, PATIENCE, cluster_id};
 use super::group::{GroupContext, LetGo, lock};
+use super::reporting::Reporting;
 use super::topic_id::topic_id;
 use super::topic_watch::TopicWatch;
 use super::topics::{self, TopicFault};
@@ -99,6 +101,7 @@ impl Intake {
         metrics: &Arc<Metrics>,
         let_go: LetGo,
     ) -> Result<Intake, IntakeError> {
+        let config = connection.consumer(&input.group);
         let context = GroupContext {
             rule: StartRule {
                 topic: input.topic.clone(),
@@ -109,6 +112,7 @@ impl Intake {
             },
             reporting: Reporting {
                 name: "consumer",
+                access: Access::new(&config),
                 health: Arc::clone(health),
                 metrics: Arc::clone(metrics),
             },
@@ -119,12 +123,11 @@ impl Intake {
             let_go,
             closing: AtomicBool::new(false),
         };
-        let consumer: BaseConsumer<GroupContext> = connection
-            .consumer(&input.group)
+        let consumer: BaseConsumer<GroupContext> = config
             .create_with_context(context)
             .map_err(ClientError::Settings)?;
-        topics::ask(consumer.client(), connection, &input.topic)?;
-        let cluster = cluster_id(consumer.client(), connection.brokers());
+        topics::partitions(connection, &input.topic)?;
+        let cluster = cluster_id(consumer.client(), connection)?;
         let topic_id = topic_id(consumer.client(), &input.topic, PATIENCE).map_err(|source| {
             ClientError::request(
                 connection,

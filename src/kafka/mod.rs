@@ -10,23 +10,28 @@
 //! * [`Replayer`]: a producer that says where its records came to stand, for `dlq replay`.
 //! * [`EmbeddedBroker`]: librdkafka's in-process cluster.
 
+mod access;
 mod assignment;
 mod client;
 mod embedded;
 mod feeder;
 mod follower;
 mod group;
+#[cfg(feature = "tls")]
+mod handshake;
 mod intake;
 mod loss;
 mod note;
 mod outlet;
 mod reader;
 mod replayer;
+mod reporting;
 mod topic_id;
 mod topic_watch;
 mod topics;
 mod transaction;
 
+pub use access::AccessFault;
 pub use assignment::{Change, Position};
 pub use client::{ClientError, Connection};
 pub use embedded::EmbeddedBroker;

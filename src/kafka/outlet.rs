@@ -11,7 +11,9 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, DeliveryResult, Producer, ProducerContext, ThreadedProducer};
 
-use super::client::{ClientError, Connection, Reporting};
+use super::access::Access;
+use super::client::{ClientError, Connection};
+use super::reporting::Reporting;
 use super::topics::{self, TopicFault};
 use super::transaction::TransactionError;
 use crate::health::Health;
@@ -158,16 +160,6 @@ impl Outlet {
         for topic in all().into_iter().flatten() {
             topics::partitions(connection, topic)?;
         }
-        // As many reports as messages in flight, and the publish thread bounds those.
-        let (send, reports) = unbounded();
-        let context = OutletContext {
-            send,
-            reporting: Reporting {
-                name: "producer",
-                health: Arc::clone(health),
-                metrics: Arc::clone(metrics),
-            },
-        };
         let mut config = connection.producer(transactional_id.as_deref());
         let all: Vec<&str> = all().into_iter().flatten().map(String::as_str).collect();
         let limits = topics::limits(connection, &all);
@@ -175,6 +167,17 @@ impl Outlet {
             // A batch that is too large is refused with all that is in it.
             config.set("batch.size", least.clamp(&1, &1_000_000).to_string());
         }
+        // As many reports as messages in flight, and the publish thread bounds those.
+        let (send, reports) = unbounded();
+        let context = OutletContext {
+            send,
+            reporting: Reporting {
+                name: "producer",
+                access: Access::new(&config),
+                health: Arc::clone(health),
+                metrics: Arc::clone(metrics),
+            },
+        };
         let producer: ThreadedProducer<OutletContext> = config
             .create_with_context(context)
             .map_err(ClientError::Settings)?;

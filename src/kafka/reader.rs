@@ -88,7 +88,7 @@ impl Reader {
         config.set("statistics.interval.ms", "0");
         config.set("enable.partition.eof", "true");
         let consumer: BaseConsumer = config.create().map_err(ClientError::Settings)?;
-        let partitions = topics::ask(consumer.client(), connection, topic)?;
+        let partitions = topics::partitions(connection, topic)?;
         let mut reader = Reader {
             consumer,
             topic: topic.to_owned(),

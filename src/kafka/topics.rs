@@ -1,17 +1,22 @@
 //! Does a topic exist, with how many partitions, and what does it take?
 
 use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
-use rdkafka::ClientContext;
 use rdkafka::admin::{
     AdminClient, AdminOptions, ConfigResource, OwnedResourceSpecifier, ResourceSpecifier,
 };
-use rdkafka::client::{Client, DefaultClientContext};
+use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::metadata::Metadata;
 
+use super::access::Doorstep;
 use super::client::{ClientError, Connection, PATIENCE};
 use super::topic_id::can_answer;
+
+/// How long one question waits, of all that are asked within [`PATIENCE`].
+const TURN: Duration = Duration::from_millis(500);
 
 /// Why a topic cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -21,7 +26,10 @@ pub enum TopicFault {
          --bootstrap-server {brokers}`"
     )]
     Missing { topic: String, brokers: String },
-    #[error("topic {topic}: {source}: grant the client the right to describe and use it")]
+    #[error(
+        "topic {topic}: {source}: grant the right to describe and use it to this client's principal (its \
+         \"sasl.username\", or the subject of its certificate)"
+    )]
     Refused { topic: String, source: KafkaError },
     #[error(transparent)]
     Client(#[from] ClientError),
@@ -30,13 +38,31 @@ pub enum TopicFault {
 /// The number of partitions of `topic`, asked with a client of its own.
 ///
 /// # Errors
-/// When no broker answers, or the topic is missing or refused.
+/// When no broker answers or lets this client in, or the topic is missing or refused.
 pub fn partitions(connection: &Connection, topic: &str) -> Result<i32, TopicFault> {
-    let consumer: BaseConsumer = connection
-        .consumer("outlierd-metadata")
-        .create()
+    let config = connection.consumer("outlierd-metadata");
+    let asking: BaseConsumer<Doorstep> = config
+        .create_with_context(Doorstep::new(&config))
         .map_err(ClientError::Settings)?;
-    ask(consumer.client(), connection, topic)
+    let metadata = ask(&asking, topic).map_err(|source| match asking.context().access.fault() {
+        Some(fault) => ClientError::Access(fault),
+        None => ClientError::request(connection, format!("for topic {topic}"), source),
+    })?;
+    count(&metadata, connection, topic)
+}
+
+/// Asks in short turns, and hears in between what keeps the client out.
+fn ask(asking: &BaseConsumer<Doorstep>, topic: &str) -> Result<Metadata, KafkaError> {
+    let began = Instant::now();
+    loop {
+        let asked = asking.fetch_metadata(Some(topic), TURN);
+        // It has no assignment: only events come of it.
+        asking.poll(Duration::ZERO);
+        let hopeless = began.elapsed() > PATIENCE || asking.context().is_turned_away();
+        if asked.is_ok() || hopeless {
+            return asked;
+        }
+    }
 }
 
 /// How long a message of each of `topics` may be, in bytes: `max.message.bytes`. Whoever may not ask goes without.
@@ -84,15 +110,7 @@ fn ask_limits(
     Ok(answers.into_iter().filter_map(limit).collect())
 }
 
-/// The number of partitions of `topic`.
-pub(super) fn ask<C: ClientContext>(
-    client: &Client<C>,
-    connection: &Connection,
-    topic: &str,
-) -> Result<i32, TopicFault> {
-    let metadata = client
-        .fetch_metadata(Some(topic), PATIENCE)
-        .map_err(|source| ClientError::request(connection, format!("for topic {topic}"), source))?;
+fn count(metadata: &Metadata, connection: &Connection, topic: &str) -> Result<i32, TopicFault> {
     let found = metadata.topics().iter().find(|found| found.name() == topic);
     let missing = || TopicFault::Missing {
         topic: topic.to_owned(),

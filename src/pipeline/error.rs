@@ -12,6 +12,9 @@ pub enum LineError {
     Output(#[from] OutletError),
     #[error(transparent)]
     Judge(#[from] JudgeError),
+    /// Which secret, and why it cannot be read.
+    #[error("{0}")]
+    Secret(String),
     /// Where to go on after a loss is decided when partitions are assigned, and nowhere else.
     #[error("{0}")]
     Loss(String),
@@ -33,17 +36,28 @@ impl LineError {
     /// Whether no broker answered.
     #[must_use]
     pub fn is_unreachable(&self) -> bool {
-        use ClientError::Unreachable;
-        matches!(
-            self,
+        matches!(self.client(), Some(ClientError::Unreachable { .. }))
+    }
+
+    /// Whether whoever was let in before may be let in again: credentials are renewed on one side first.
+    #[must_use]
+    pub fn may_heal(&self) -> bool {
+        matches!(self, LineError::Secret(_))
+            || matches!(self.client(), Some(ClientError::Access(_)))
+            || self.starts_over()
+    }
+
+    /// What a client met that could not be made or asked.
+    fn client(&self) -> Option<&ClientError> {
+        match self {
             LineError::Output(
-                OutletError::Client(Unreachable { .. })
-                    | OutletError::Topic(TopicFault::Client(Unreachable { .. }))
-            ) | LineError::Intake(
-                IntakeError::Client(Unreachable { .. })
-                    | IntakeError::Topic(TopicFault::Client(Unreachable { .. }))
+                OutletError::Client(error) | OutletError::Topic(TopicFault::Client(error)),
             )
-        )
+            | LineError::Intake(
+                IntakeError::Client(error) | IntakeError::Topic(TopicFault::Client(error)),
+            ) => Some(error),
+            _ => None,
+        }
     }
 
     /// Whether a line with new clients can go on where this one had committed: the transaction at hand came to

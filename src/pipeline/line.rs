@@ -35,13 +35,15 @@ const LET_GO: Duration = Duration::from_secs(22);
 /// What the line is built from.
 pub struct Parts<'a> {
     pub config: &'a Config,
+    /// With the secrets of now, which those of `config` may not be any more.
+    pub connection: Connection,
     pub model: Arc<Model>,
     /// The model's version, as messages name it.
     pub version: String,
     pub policy: Arc<Policy>,
-    /// What a line before this one learnt of messages too large for a transaction.
     /// How to try records in another process, if that is possible.
     pub probe: Option<Probe>,
+    /// What a line before this one learnt of messages too large for a transaction.
     pub oversize: Arc<Oversize>,
     /// What a line before this one has committed.
     pub trail: Arc<Trail>,
@@ -52,6 +54,7 @@ pub struct Parts<'a> {
 /// A running line.
 pub struct Line {
     stop: Arc<AtomicBool>,
+    abandon: Arc<AtomicBool>,
     consume: JoinHandle<Result<(), LineError>>,
 }
 
@@ -63,9 +66,8 @@ impl Line {
     /// consumed then.
     pub fn start(parts: &Parts<'_>) -> Result<Line, LineError> {
         let config = parts.config;
-        let connection = Connection::new(&config.kafka);
         let outlet = Outlet::new(
-            &connection,
+            &parts.connection,
             Topics {
                 outliers: config.output.topic.clone(),
                 dead_letters: config.dead_letter.topic.clone(),
@@ -82,7 +84,7 @@ impl Line {
             (0..threads).map(|_| bounded(WAITING)).unzip();
         let dealer = Dealer::new(to_score);
         let (alive, ended) = bounded(0);
-        let intake = join_group(parts, &connection, &dealer, ended.clone())?;
+        let intake = join_group(parts, &dealer, ended.clone())?;
         let verdicts = verdicts(parts)?;
         for (input, output) in from_consume.into_iter().zip(to_publish) {
             let mut judge = judge(parts, Some(parts.metrics.scores()))?;
@@ -149,10 +151,11 @@ impl Line {
             paused: false,
         };
         let (health, metrics) = (Arc::clone(&parts.health), Arc::clone(&parts.metrics));
+        let given_up = Arc::clone(&abandon);
         let consume = spawn("consume", move || {
             let consumed = consume.run(&intake);
             // Nobody polls any more: whatever is not durable by now is read again by the next line.
-            abandon.store(consumed.is_err(), Ordering::Relaxed);
+            given_up.fetch_or(consumed.is_err(), Ordering::Relaxed);
             // Without input the score threads end, then the publish thread, each when it is done.
             dealer.lock().unwrap_or_else(PoisonError::into_inner).end();
             let published = join("publish", publish);
@@ -169,12 +172,21 @@ impl Line {
                 consumed => consumed,
             }
         })?;
-        Ok(Line { stop, consume })
+        Ok(Line {
+            stop,
+            abandon,
+            consume,
+        })
     }
 
     /// Asks the line to finish what it holds and to end.
     pub fn stop(&self) {
         self.stop.store(true, Ordering::Relaxed);
+    }
+
+    /// Asks a line that was asked to stop not to finish what it holds.
+    pub fn abandon(&self) {
+        self.abandon.store(true, Ordering::Relaxed);
     }
 
     pub fn has_ended(&self) -> bool {
@@ -192,7 +204,6 @@ impl Line {
 
 fn join_group(
     parts: &Parts<'_>,
-    connection: &Connection,
     dealer: &Arc<std::sync::Mutex<Dealer>>,
     publish_ended: Receiver<()>,
 ) -> Result<Intake, IntakeError> {
@@ -227,7 +238,7 @@ fn join_group(
     };
     let offsets = &parts.model.provenance.offsets;
     Intake::join(
-        connection,
+        &parts.connection,
         &parts.config.input,
         offsets
             .iter()

@@ -95,6 +95,9 @@ impl Publish {
                     self.land();
                 }
                 recv(commit) -> _ => {
+                    if self.abandon.load(Ordering::Relaxed) {
+                        return Err(LineError::Broken);
+                    }
                     self.delivery.produce_again()?;
                     self.report();
                     self.commit()?;

@@ -2,8 +2,10 @@
 
 use rustix::process::Signal;
 
+use crate::cluster::Kind;
 use crate::harness::{Outlierd, until};
 use crate::scene::{Mode, Scene};
+use crate::security;
 use crate::stream::{PARTITIONS, POISON};
 
 use Mode::{AtLeastOnce, ExactlyOnce};
@@ -32,8 +34,7 @@ pub struct Cell {
     pub audited: bool,
     /// Whether it kills or stops brokers.
     pub needs_nodes: bool,
-    /// Of how many nodes the cluster is.
-    pub nodes: usize,
+    pub kind: Kind,
     /// One outlier in so many is long, and what the topic takes, in bytes.
     pub long: Option<(usize, &'static str)>,
     pub run: fn(&mut Scene<'_>) -> String,
@@ -47,12 +48,12 @@ const PLAIN: Cell = Cell {
     classic: false,
     audited: false,
     needs_nodes: false,
-    nodes: 1,
+    kind: Kind::One,
     long: None,
     run: undisturbed,
 };
 
-pub const CELLS: [Cell; 22] = [
+pub const CELLS: [Cell; 30] = [
     Cell {
         name: "undisturbed",
         may_repeat: false,
@@ -184,18 +185,77 @@ pub const CELLS: [Cell; 22] = [
     Cell {
         name: "each-node-killed",
         needs_nodes: true,
-        nodes: 3,
+        kind: Kind::Three,
         run: each_node_killed,
         ..PLAIN
     },
     Cell {
         name: "quorum-lost",
         needs_nodes: true,
-        nodes: 3,
+        kind: Kind::Three,
         run: quorum_lost,
         ..PLAIN
     },
+    Cell {
+        name: "secured-plain",
+        modes: &[AtLeastOnce],
+        may_repeat: false,
+        run: security::plain,
+        ..SECURED
+    },
+    Cell {
+        name: "secured-scram-256",
+        modes: &[ExactlyOnce],
+        may_repeat: false,
+        run: security::scram_256,
+        ..SECURED
+    },
+    Cell {
+        name: "secured-scram-512",
+        modes: &[AtLeastOnce],
+        may_repeat: false,
+        run: security::scram_512,
+        ..SECURED
+    },
+    Cell {
+        name: "secured-mutual",
+        modes: &[ExactlyOnce],
+        may_repeat: false,
+        run: security::mutual,
+        ..SECURED
+    },
+    Cell {
+        name: "secured-bearer",
+        modes: &[AtLeastOnce],
+        may_repeat: false,
+        run: security::bearer,
+        ..SECURED
+    },
+    Cell {
+        name: "secured-refusals",
+        modes: &[AtLeastOnce],
+        may_repeat: false,
+        run: security::refusals,
+        ..SECURED
+    },
+    Cell {
+        name: "secured-renewed-password",
+        may_repeat: false,
+        run: security::renewed_password,
+        ..SECURED
+    },
+    Cell {
+        name: "secured-renewed-certificate",
+        may_repeat: false,
+        run: security::renewed_certificate,
+        ..SECURED
+    },
 ];
+
+const SECURED: Cell = Cell {
+    kind: Kind::Secured,
+    ..PLAIN
+};
 
 fn undisturbed(scene: &mut Scene<'_>) -> String {
     scene.feed(1.0);
@@ -566,7 +626,7 @@ fn unready(daemon: &Outlierd) -> String {
 }
 
 #[track_caller]
-fn stop(daemon: &mut Outlierd) {
+pub fn stop(daemon: &mut Outlierd) {
     let status = daemon.terminate();
     assert!(status.success(), "{status}: {}", daemon.stderr());
 }

@@ -16,6 +16,7 @@ use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
+use crate::gates::{GATES, Gates};
 use crate::harness::until;
 
 const VERSION: &str = "4.1.1";
@@ -23,9 +24,32 @@ const VERSION: &str = "4.1.1";
 /// Any id does, as long as all nodes have the same.
 const CLUSTER_ID: &str = "b3V0bGllcmQtZmF1bHRzIQ";
 
+/// Which cluster.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    One,
+    Three,
+    /// One node with TLS, SASL and access rights.
+    Secured,
+}
+
+/// What a node has beyond the listeners of all.
+#[derive(Debug, Default)]
+pub struct Listeners {
+    /// `NAME://host:port` with a comma before each.
+    pub addresses: String,
+    /// `NAME:PROTOCOL` with a comma before each.
+    pub protocols: String,
+    pub settings: String,
+    /// For the tool that formats the log folders.
+    pub format: Vec<String>,
+}
+
 /// A cluster, ended when it is dropped if it was started here.
 pub struct Cluster {
     pub address: String,
+    /// Its ways in for clients that must prove who they are.
+    pub gates: Option<Gates>,
     nodes: Vec<Node>,
     admin: AdminClient<DefaultClientContext>,
     runtime: tokio::runtime::Runtime,
@@ -39,15 +63,22 @@ struct Node {
 }
 
 impl Cluster {
-    /// The given cluster, or one of `nodes` nodes of our own.
+    /// The given cluster, or one of our own.
     ///
     /// # Errors
     /// Why there can be none here, in words.
-    pub fn start(nodes: usize) -> Result<Cluster, String> {
+    pub fn start(kind: Kind) -> Result<Cluster, String> {
         let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
-        let (address, nodes) = match std::env::var("OUTLIERD_TEST_BROKERS") {
-            Ok(brokers) => (brokers, Vec::new()),
-            Err(_) => launch(nodes, folder.path())?,
+        let given = std::env::var("OUTLIERD_TEST_BROKERS");
+        let (gates, (address, nodes)) = match (kind, given) {
+            (Kind::Secured, _) => {
+                let gates = Gates::new(folder.path(), &free_ports(GATES)?)?;
+                let launched = launch(1, folder.path(), &gates.listeners())?;
+                (Some(gates), launched)
+            }
+            (_, Ok(brokers)) => (None, (brokers, Vec::new())),
+            (Kind::One, _) => (None, launch(1, folder.path(), &Listeners::default())?),
+            (Kind::Three, _) => (None, launch(3, folder.path(), &Listeners::default())?),
         };
         let admin = ClientConfig::new()
             .set("bootstrap.servers", &address)
@@ -55,6 +86,7 @@ impl Cluster {
             .map_err(|error| format!("{address}: {error}"))?;
         let cluster = Cluster {
             address,
+            gates,
             nodes,
             admin,
             runtime: tokio::runtime::Builder::new_current_thread()
@@ -145,6 +177,19 @@ impl Cluster {
         });
     }
 
+    /// Runs a tool of Kafka's against the first node.
+    #[track_caller]
+    pub fn tool(&self, class: &str, arguments: &[&str]) {
+        let ran = java(class)
+            .args(["--bootstrap-server", &self.address])
+            .args(arguments)
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&ran.stdout);
+        let wrong = String::from_utf8_lossy(&ran.stderr);
+        assert!(ran.status.success(), "{class}: {said}{wrong}");
+    }
+
     pub fn kill(&mut self, node: usize) {
         let process = &mut self.nodes[node].process;
         process.kill().unwrap();
@@ -173,7 +218,7 @@ impl Drop for Cluster {
     }
 }
 
-fn launch(count: usize, folder: &Path) -> Result<(String, Vec<Node>), String> {
+fn launch(count: usize, folder: &Path, more: &Listeners) -> Result<(String, Vec<Node>), String> {
     jars()?;
     let ports = free_ports(2 * count)?;
     let at = |index: usize| format!("127.0.0.1:{}", ports[index]);
@@ -185,11 +230,13 @@ fn launch(count: usize, folder: &Path) -> Result<(String, Vec<Node>), String> {
         let voters: Vec<String> = (0..count)
             .map(|other| format!("{}@{}", other + 1, at(2 * other + 1)))
             .collect();
-        let text = settings(node + 1, &at(2 * node), &at(2 * node + 1), &voters, &own);
+        let (clients, controllers) = (at(2 * node), at(2 * node + 1));
+        let text = settings(node + 1, &clients, &controllers, &voters, &own, more);
         std::fs::write(&properties, text).map_err(|error| error.to_string())?;
         let file = properties.display().to_string();
         let formatted = java("kafka.tools.StorageTool")
             .args(["format", "-t", CLUSTER_ID, "-c", &file])
+            .args(&more.format)
             .output()
             .map_err(|error| format!("java: {error}"))?;
         if !formatted.status.success() {
@@ -212,15 +259,23 @@ fn settings(
     controllers: &str,
     voters: &[String],
     folder: &Path,
+    more: &Listeners,
 ) -> String {
+    let Listeners {
+        addresses,
+        protocols,
+        settings,
+        ..
+    } = more;
     let (voters, folder) = (voters.join(","), folder.display());
     let copies = voters.split(',').count();
     let in_sync = copies.div_ceil(2);
     format!(
         "process.roles=broker,controller
 node.id={id}
-listeners=PLAINTEXT://{clients},CONTROLLER://{controllers}
-advertised.listeners=PLAINTEXT://{clients}
+listeners=PLAINTEXT://{clients},CONTROLLER://{controllers}{addresses}
+advertised.listeners=PLAINTEXT://{clients}{addresses}
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT{protocols}
 inter.broker.listener.name=PLAINTEXT
 controller.listener.names=CONTROLLER
 controller.quorum.voters={voters}
@@ -244,7 +299,7 @@ group.consumer.heartbeat.interval.ms=300
 broker.session.timeout.ms=3000
 broker.heartbeat.interval.ms=500
 transaction.abort.timed.out.transaction.cleanup.interval.ms=500
-"
+{settings}"
     )
 }
 

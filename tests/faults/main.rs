@@ -14,11 +14,13 @@
 mod audit;
 mod cells;
 mod cluster;
+mod gates;
 // Shared with the tests against the embedded broker, which use the rest of it.
 #[allow(dead_code, unused_imports)]
 #[path = "../line/harness/mod.rs"]
 mod harness;
 mod scene;
+mod security;
 mod stream;
 mod verifier;
 
@@ -27,7 +29,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use cells::{CELLS, Cell, PLANTED};
-use cluster::Cluster;
+use cluster::{Cluster, Kind};
 use scene::{Mode, Scene};
 
 const RECORDS: usize = 20_000;
@@ -47,21 +49,21 @@ fn main() -> ExitCode {
             .all(|word| cell.name.contains(word) || mode.name().contains(word)),
     };
     if arguments.iter().any(|argument| argument == "--planted") {
-        return start(1).map_or(ExitCode::SUCCESS, |mut cluster| notice(&mut cluster));
+        return start(Kind::One).map_or(ExitCode::SUCCESS, |mut cluster| notice(&mut cluster));
     }
     println!("| cell | mode | fired | records | lost | duplicated | recovered | |");
     println!("| --- | --- | --- | --- | --- | --- | --- | --- |");
     let (mut passed, mut failed) = (0, 0);
-    for nodes in [1, 3] {
+    for kind in [Kind::One, Kind::Three, Kind::Secured] {
         let rows = || {
-            let cells = CELLS.iter().filter(move |cell| cell.nodes == nodes);
+            let cells = CELLS.iter().filter(move |cell| cell.kind == kind);
             cells.flat_map(|cell| cell.modes.iter().map(move |&mode| (cell, mode)))
         };
         if !rows().any(|(cell, mode)| wanted(cell, mode)) {
             continue;
         }
-        let Some(mut cluster) = start(nodes) else {
-            break;
+        let Some(mut cluster) = start(kind) else {
+            continue;
         };
         for (cell, mode) in rows().filter(|(cell, mode)| wanted(cell, *mode)) {
             if cell.needs_nodes && !cluster.is_ours() {
@@ -87,9 +89,9 @@ fn main() -> ExitCode {
 }
 
 /// A cluster, or the reason that there can be none.
-fn start(nodes: usize) -> Option<Cluster> {
-    Cluster::start(nodes)
-        .map_err(|why| println!("skipped: no real Kafka: {why}"))
+fn start(kind: Kind) -> Option<Cluster> {
+    Cluster::start(kind)
+        .map_err(|why| println!("skipped: no real Kafka ({kind:?}): {why}"))
         .ok()
 }
 

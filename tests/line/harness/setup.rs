@@ -69,6 +69,11 @@ impl Setup {
         self
     }
 
+    pub fn unset(mut self, section: &str, key: &str) -> Setup {
+        self.values.remove(&(section.to_owned(), key.to_owned()));
+        self
+    }
+
     pub fn fields(mut self, fields: &str) -> Setup {
         self.fields = fields.to_owned();
         self
