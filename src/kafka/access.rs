@@ -4,6 +4,7 @@
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use rdkafka::client::ClientContext;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
@@ -19,10 +20,20 @@ use super::handshake;
 #[error("the cluster does not let this client in: {met}: {remedy}")]
 pub struct AccessFault {
     met: String,
-    remedy: String,
+    pub(super) remedy: String,
+    /// Whether it is that and nothing else: a broker that hangs up may only be about to go.
+    pub(super) is_certain: bool,
 }
 
 impl AccessFault {
+    fn certain(met: String, remedy: String) -> AccessFault {
+        AccessFault {
+            met,
+            remedy,
+            is_certain: true,
+        }
+    }
+
     /// What an event of librdkafka says about access, if it does. `config` is that of the client.
     pub(super) fn of(
         config: &ClientConfig,
@@ -30,17 +41,27 @@ impl AccessFault {
         reason: &str,
     ) -> Option<AccessFault> {
         let met = || bare(reason).to_owned();
+        let says = |text: &str| reason.contains(text);
         let remedy = match code {
             RDKafkaErrorCode::Authentication => credentials(config, reason),
-            RDKafkaErrorCode::SSL if reason.contains("verify failed") => {
+            RDKafkaErrorCode::SSL if says("verify failed") => {
                 return Some(refused_broker(config, met()));
             }
-            RDKafkaErrorCode::SSL if reason.contains("alert") => CLIENT_CERTIFICATE.to_owned(),
+            // The broker's answer to a certificate that it does not take, or misses.
+            _ if says("alert") && (says("certificate") || says("unknown ca")) => {
+                CLIENT_CERTIFICATE.to_owned()
+            }
             RDKafkaErrorCode::SSL => PROTOCOL.to_owned(),
-            _ if reason.contains("security.protocol") => PROTOCOL.to_owned(),
+            _ if says("Disconnected") && says("APIVERSION_QUERY") => {
+                return Some(AccessFault {
+                    met: met(),
+                    remedy: PROTOCOL.to_owned(),
+                    is_certain: false,
+                });
+            }
             _ => return None,
         };
-        Some(AccessFault { met: met(), remedy })
+        Some(AccessFault::certain(met(), remedy))
     }
 }
 
@@ -75,14 +96,11 @@ fn credentials(config: &ClientConfig, reason: &str) -> String {
 fn refused_broker(config: &ClientConfig, met: String) -> AccessFault {
     #[cfg(feature = "tls")]
     if let Some((met, remedy)) = handshake::objection(config) {
-        return AccessFault { met, remedy };
+        return AccessFault::certain(met, remedy);
     }
     #[cfg(not(feature = "tls"))]
     let _ = config;
-    AccessFault {
-        met,
-        remedy: AUTHORITY.to_owned(),
-    }
+    AccessFault::certain(met, AUTHORITY.to_owned())
 }
 
 /// Without "(after 3ms in state SSL_HANDSHAKE, 4 identical error(s) suppressed)".
@@ -91,6 +109,9 @@ fn bare(reason: &str) -> &str {
         .split_once(" (after ")
         .map_or(reason, |(bare, _)| bare)
 }
+
+/// A client that was refused once is let in by another broker, or with its next token, before this is over; or not at all.
+const FOR_LONG: Duration = Duration::from_secs(3);
 
 /// What a client has met that speaks against it.
 pub(super) struct Access {
@@ -102,6 +123,8 @@ pub(super) struct Access {
 struct Met {
     reason: String,
     fault: Option<AccessFault>,
+    /// When the first fault was met.
+    since: Option<Instant>,
 }
 
 impl Access {
@@ -123,7 +146,16 @@ impl Access {
             *met = Met {
                 reason: bare(reason).to_owned(),
                 fault: Some(fault),
+                since: met.since.or_else(|| Some(Instant::now())),
             };
+        }
+    }
+
+    /// Hears a line of librdkafka's log: that a broker hangs up at once is told there alone.
+    pub(super) fn hear_log(&self, facility: &str, message: &str) {
+        if facility == "FAIL" {
+            let told = message.split_once("]: ").map_or(message, |(_, told)| told);
+            self.hear(RDKafkaErrorCode::BrokerTransportFailure, told);
         }
     }
 
@@ -152,15 +184,18 @@ impl Doorstep {
         }
     }
 
-    /// Whether something keeps it out, and no broker is left that might still let it in.
+    /// Whether something keeps it out, and no broker is left that might still let it in, or none has for a while.
     pub(super) fn is_turned_away(&self) -> bool {
-        self.all_down.load(Ordering::Relaxed) && self.access.fault().is_some()
+        let since = lock(&self.access.met).since;
+        let for_long = |since: Instant| since.elapsed() > FOR_LONG;
+        since.is_some_and(|since| self.all_down.load(Ordering::Relaxed) || for_long(since))
     }
 }
 
 impl ClientContext for Doorstep {
     fn log(&self, _: RDKafkaLogLevel, facility: &str, message: &str) {
         tracing::debug!(client = "asking", facility, "librdkafka: {message}");
+        self.access.hear_log(facility, message);
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
@@ -173,3 +208,49 @@ impl ClientContext for Doorstep {
 }
 
 impl ConsumerContext for Doorstep {}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    /// What librdkafka 2.12.1 said against Kafka 4.1.1.
+    #[test]
+    fn what_librdkafka_says_is_told_by_the_setting_to_look_at() {
+        use RDKafkaErrorCode as E;
+        for (code, reason, names) in [
+            (
+                E::Authentication,
+                "sasl_ssl://127.0.0.1:1/bootstrap: SASL authentication error: Authentication failed during \
+                 authentication due to invalid credentials with SASL mechanism SCRAM-SHA-512 (after 3ms in state \
+                 AUTH_REQ)",
+                "\"sasl.password\"",
+            ),
+            (
+                E::BrokerTransportFailure,
+                "ssl://127.0.0.1:1/bootstrap: Receive failed: error:0A000412:SSL routines::ssl/tls alert bad \
+                 certificate: SSL alert number 42 (after 2ms in state APIVERSION_QUERY)",
+                "\"ssl.certificate.location\"",
+            ),
+            (
+                E::BrokerTransportFailure,
+                "127.0.0.1:1/bootstrap: Disconnected: connection closed by peer: receive 0 after POLLIN (after 29ms \
+                 in state APIVERSION_QUERY)",
+                "\"security.protocol\"",
+            ),
+        ] {
+            let mut config = ClientConfig::new();
+            config.set("sasl.mechanism", "SCRAM-SHA-512");
+            let fault = AccessFault::of(&config, code, reason).unwrap().to_string();
+            assert!(fault.contains(names), "{fault}");
+            assert!(!fault.contains("in state"), "{fault}");
+        }
+        let refused =
+            "127.0.0.1:1/bootstrap: Connect to ipv4#127.0.0.1:1 failed: Connection refused";
+        let config = ClientConfig::new();
+        assert_eq!(
+            AccessFault::of(&config, E::BrokerTransportFailure, refused),
+            None
+        );
+    }
+}

@@ -13,28 +13,43 @@ use crate::config;
 /// How long a request for metadata or watermarks may take.
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 
+const IS_IT_UP: &str = "check kafka.brokers and that the cluster is up";
+
 /// Why a client could not be made or asked.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
     /// Not told as its cause: that repeats the value, which may be a secret.
     #[error("librdkafka refuses the settings in [kafka]: {}", refusal(.0))]
     Settings(KafkaError),
-    #[error(
-        "no broker of {brokers} answers ({source}): check kafka.brokers and that the cluster is up"
-    )]
-    Unreachable { brokers: String, source: KafkaError },
+    #[error("no broker of {brokers} answers ({source}): {remedy}")]
+    Unreachable {
+        brokers: String,
+        source: KafkaError,
+        remedy: String,
+    },
     #[error(transparent)]
     Access(#[from] AccessFault),
     #[error("asking {what}: {source}")]
     Request { what: String, source: KafkaError },
 }
 
-/// What librdkafka says of a setting, without its value.
+/// What librdkafka says of a setting, without its value, and what it does not know to say.
 fn refusal(error: &KafkaError) -> String {
-    match error {
+    let told = match error {
         KafkaError::ClientConfig(_, why, key, _) => format!("{key}: {why}"),
         other => other.to_string(),
-    }
+    };
+    let remedy = match () {
+        () if told.contains("No provider for SASL mechanism") => {
+            "; set \"sasl.mechanism\" to PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 or OAUTHBEARER, and build outlierd with \
+             `--features tls`"
+        }
+        () if told.contains("not supported in this build") => {
+            "; build outlierd with `--features tls`"
+        }
+        () => "",
+    };
+    told + remedy
 }
 
 /// The settings for clients of one cluster.
@@ -136,6 +151,24 @@ impl Connection {
 }
 
 impl ClientError {
+    /// What a failed request comes to, for a client that has met `fault`.
+    pub(super) fn met(self, fault: Option<AccessFault>) -> ClientError {
+        match (self, fault) {
+            (_, Some(fault)) if fault.is_certain => ClientError::Access(fault),
+            (
+                ClientError::Unreachable {
+                    brokers, source, ..
+                },
+                Some(fault),
+            ) => ClientError::Unreachable {
+                brokers,
+                source,
+                remedy: format!("{IS_IT_UP}, or {}", fault.remedy),
+            },
+            (error, _) => error,
+        }
+    }
+
     /// Tells "nobody there" from other failures of a request.
     pub(super) fn request(
         connection: &Connection,
@@ -151,6 +184,7 @@ impl ClientError {
             ) => ClientError::Unreachable {
                 brokers: connection.brokers.clone(),
                 source,
+                remedy: IS_IT_UP.to_owned(),
             },
             _ => ClientError::Request { what, source },
         }
@@ -169,6 +203,7 @@ pub(super) fn cluster_id<C: ClientContext>(
     id.ok_or_else(|| ClientError::Unreachable {
         brokers: connection.brokers.clone(),
         source: KafkaError::MetadataFetch(RDKafkaErrorCode::OperationTimedOut),
+        remedy: IS_IT_UP.to_owned(),
     })
 }
 
@@ -213,6 +248,24 @@ mod tests {
             classic.get("partition.assignment.strategy"),
             Some("cooperative-sticky")
         );
+    }
+
+    #[test]
+    fn a_build_without_tls_says_how_to_get_it() {
+        let connection = connection(&[("security.protocol", "sasl_ssl")]);
+        let made = connection
+            .consumer("g")
+            .create::<rdkafka::consumer::BaseConsumer>();
+        let told = made.map_err(ClientError::Settings).err();
+        let told = told.map_or(String::new(), |error| error.to_string());
+        assert!(told.contains("--features tls"), "{told}");
+        // With TLS it is the mechanism that nobody named.
+        let names = if cfg!(feature = "tls") {
+            "\"sasl.mechanism\""
+        } else {
+            "security.protocol"
+        };
+        assert!(told.contains(names), "{told}");
     }
 
     #[test]

@@ -25,6 +25,7 @@ impl Reporting {
         if facility == "CONFWARN" && message.contains("will be ignored by this") {
             return;
         }
+        self.access.hear_log(facility, message);
         match level {
             L::Emerg | L::Alert | L::Critical | L::Error => {
                 tracing::warn!(client, facility, "librdkafka: {message}");

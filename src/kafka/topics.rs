@@ -44,9 +44,9 @@ pub fn partitions(connection: &Connection, topic: &str) -> Result<i32, TopicFaul
     let asking: BaseConsumer<Doorstep> = config
         .create_with_context(Doorstep::new(&config))
         .map_err(ClientError::Settings)?;
-    let metadata = ask(&asking, topic).map_err(|source| match asking.context().access.fault() {
-        Some(fault) => ClientError::Access(fault),
-        None => ClientError::request(connection, format!("for topic {topic}"), source),
+    let metadata = ask(&asking, topic).map_err(|source| {
+        ClientError::request(connection, format!("for topic {topic}"), source)
+            .met(asking.context().access.fault())
     })?;
     count(&metadata, connection, topic)
 }

@@ -3,6 +3,7 @@
 use rustix::process::Signal;
 
 use crate::cluster::Kind;
+use crate::disturbed;
 use crate::harness::{Outlierd, until};
 use crate::scene::{Mode, Scene};
 use crate::security;
@@ -53,7 +54,7 @@ const PLAIN: Cell = Cell {
     run: undisturbed,
 };
 
-pub const CELLS: [Cell; 30] = [
+pub const CELLS: [Cell; 45] = [
     Cell {
         name: "undisturbed",
         may_repeat: false,
@@ -197,6 +198,88 @@ pub const CELLS: [Cell; 30] = [
         ..PLAIN
     },
     Cell {
+        name: "produce-cut",
+        run: disturbed::produce_cut,
+        ..DISTURBED
+    },
+    Cell {
+        name: "produce-unanswered",
+        run: disturbed::produce_unanswered,
+        ..DISTURBED
+    },
+    Cell {
+        name: "produce-swallowed",
+        run: disturbed::produce_swallowed,
+        ..DISTURBED
+    },
+    Cell {
+        name: "produce-delayed",
+        run: disturbed::produce_delayed,
+        ..DISTURBED
+    },
+    Cell {
+        name: "commit-cut",
+        run: disturbed::commit_cut,
+        ..DISTURBED
+    },
+    Cell {
+        name: "commit-unanswered",
+        run: disturbed::commit_unanswered,
+        ..DISTURBED
+    },
+    Cell {
+        name: "commit-swallowed",
+        run: disturbed::commit_swallowed,
+        ..DISTURBED
+    },
+    Cell {
+        name: "end-cut",
+        modes: &[ExactlyOnce],
+        run: disturbed::end_cut,
+        ..DISTURBED
+    },
+    Cell {
+        name: "end-unanswered",
+        modes: &[ExactlyOnce],
+        run: disturbed::end_unanswered,
+        ..DISTURBED
+    },
+    Cell {
+        name: "end-swallowed",
+        modes: &[ExactlyOnce],
+        run: disturbed::end_swallowed,
+        ..DISTURBED
+    },
+    Cell {
+        name: "end-delayed",
+        modes: &[ExactlyOnce],
+        run: disturbed::end_delayed,
+        ..DISTURBED
+    },
+    Cell {
+        name: "end-late",
+        modes: &[ExactlyOnce],
+        run: disturbed::end_late,
+        ..DISTURBED
+    },
+    Cell {
+        name: "join-unanswered",
+        run: disturbed::join_unanswered,
+        ..DISTURBED
+    },
+    Cell {
+        name: "classic-join-unanswered",
+        classic: true,
+        run: disturbed::join_unanswered,
+        ..DISTURBED
+    },
+    Cell {
+        name: "classic-join-swallowed",
+        classic: true,
+        run: disturbed::join_swallowed,
+        ..DISTURBED
+    },
+    Cell {
         name: "secured-plain",
         modes: &[AtLeastOnce],
         may_repeat: false,
@@ -251,6 +334,11 @@ pub const CELLS: [Cell; 30] = [
         ..SECURED
     },
 ];
+
+const DISTURBED: Cell = Cell {
+    needs_nodes: true,
+    ..PLAIN
+};
 
 const SECURED: Cell = Cell {
     kind: Kind::Secured,

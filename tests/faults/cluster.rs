@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -18,6 +18,7 @@ use tempfile::TempDir;
 
 use crate::gates::{GATES, Gates};
 use crate::harness::until;
+use crate::proxy::Proxy;
 
 const VERSION: &str = "4.1.1";
 
@@ -38,6 +39,8 @@ pub enum Kind {
 pub struct Listeners {
     /// `NAME://host:port` with a comma before each.
     pub addresses: String,
+    /// The same, as clients are told.
+    pub advertised: String,
     /// `NAME:PROTOCOL` with a comma before each.
     pub protocols: String,
     pub settings: String,
@@ -50,6 +53,8 @@ pub struct Cluster {
     pub address: String,
     /// Its ways in for clients that must prove who they are.
     pub gates: Option<Gates>,
+    /// A way in that can be disturbed.
+    pub proxy: Option<Proxy>,
     nodes: Vec<Node>,
     admin: AdminClient<DefaultClientContext>,
     runtime: tokio::runtime::Runtime,
@@ -69,16 +74,27 @@ impl Cluster {
     /// Why there can be none here, in words.
     pub fn start(kind: Kind) -> Result<Cluster, String> {
         let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
-        let given = std::env::var("OUTLIERD_TEST_BROKERS");
-        let (gates, (address, nodes)) = match (kind, given) {
+        let (mut gates, mut proxy) = (None, None);
+        let (address, nodes) = match (kind, std::env::var("OUTLIERD_TEST_BROKERS")) {
             (Kind::Secured, _) => {
-                let gates = Gates::new(folder.path(), &free_ports(GATES)?)?;
-                let launched = launch(1, folder.path(), &gates.listeners())?;
-                (Some(gates), launched)
+                let gates = gates.insert(Gates::new(folder.path(), &free_ports(GATES)?)?);
+                launch(1, folder.path(), &gates.listeners())?
             }
-            (_, Ok(brokers)) => (None, (brokers, Vec::new())),
-            (Kind::One, _) => (None, launch(1, folder.path(), &Listeners::default())?),
-            (Kind::Three, _) => (None, launch(3, folder.path(), &Listeners::default())?),
+            (_, Ok(brokers)) => (brokers, Vec::new()),
+            (Kind::One, _) => {
+                let port = free_ports(1)?[0];
+                let broker = SocketAddr::from(([127, 0, 0, 1], port));
+                let before = Proxy::before(broker).map_err(|error| error.to_string())?;
+                let proxied = Listeners {
+                    addresses: format!(",PROXIED://{broker}"),
+                    advertised: format!(",PROXIED://{}", before.address),
+                    protocols: ",PROXIED:PLAINTEXT".into(),
+                    ..Listeners::default()
+                };
+                proxy = Some(before);
+                launch(1, folder.path(), &proxied)?
+            }
+            (Kind::Three, _) => launch(3, folder.path(), &Listeners::default())?,
         };
         let admin = ClientConfig::new()
             .set("bootstrap.servers", &address)
@@ -87,6 +103,7 @@ impl Cluster {
         let cluster = Cluster {
             address,
             gates,
+            proxy,
             nodes,
             admin,
             runtime: tokio::runtime::Builder::new_current_thread()
@@ -263,6 +280,7 @@ fn settings(
 ) -> String {
     let Listeners {
         addresses,
+        advertised,
         protocols,
         settings,
         ..
@@ -274,7 +292,7 @@ fn settings(
         "process.roles=broker,controller
 node.id={id}
 listeners=PLAINTEXT://{clients},CONTROLLER://{controllers}{addresses}
-advertised.listeners=PLAINTEXT://{clients}{addresses}
+advertised.listeners=PLAINTEXT://{clients}{advertised}
 listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT{protocols}
 inter.broker.listener.name=PLAINTEXT
 controller.listener.names=CONTROLLER

@@ -70,8 +70,12 @@ impl Gates {
             })
         });
         let module = "org.apache.kafka.common.security";
+        let addresses = ["SASL", "MUTUAL", "EXPIRED", "ELSEWHERE"]
+            .map(address)
+            .concat();
         Listeners {
-            addresses: ["SASL", "MUTUAL", "EXPIRED", "ELSEWHERE"].map(address).concat(),
+            advertised: addresses.clone(),
+            addresses,
             protocols: ",SASL:SASL_SSL,MUTUAL:SSL,EXPIRED:SSL,ELSEWHERE:SSL".into(),
             settings: format!(
                 "ssl.keystore.type=PEM

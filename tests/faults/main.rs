@@ -14,11 +14,13 @@
 mod audit;
 mod cells;
 mod cluster;
+mod disturbed;
 mod gates;
 // Shared with the tests against the embedded broker, which use the rest of it.
 #[allow(dead_code, unused_imports)]
 #[path = "../line/harness/mod.rs"]
 mod harness;
+mod proxy;
 mod scene;
 mod security;
 mod stream;

@@ -1,0 +1,122 @@
+//! Requests that are cut off, swallowed, delayed, or come when nobody waits for them any more.
+
+use std::time::Duration;
+
+use crate::cells::stop;
+use crate::harness::Outlierd;
+use crate::proxy::{Harm, Plan, Request};
+use crate::scene::{Mode, Scene};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+pub fn produce_cut(scene: &mut Scene<'_>) -> String {
+    disturb(scene, Request::Produce, Harm::Cut)
+}
+
+pub fn produce_unanswered(scene: &mut Scene<'_>) -> String {
+    disturb(scene, Request::Produce, Harm::Unanswered)
+}
+
+pub fn produce_swallowed(scene: &mut Scene<'_>) -> String {
+    disturb(scene, Request::Produce, Harm::Swallowed)
+}
+
+pub fn produce_delayed(scene: &mut Scene<'_>) -> String {
+    disturb(scene, Request::Produce, Harm::Delayed(SECOND))
+}
+
+pub fn commit_cut(scene: &mut Scene<'_>) -> String {
+    disturb(scene, commit(scene), Harm::Cut)
+}
+
+pub fn commit_unanswered(scene: &mut Scene<'_>) -> String {
+    disturb(scene, commit(scene), Harm::Unanswered)
+}
+
+pub fn commit_swallowed(scene: &mut Scene<'_>) -> String {
+    disturb(scene, commit(scene), Harm::Swallowed)
+}
+
+pub fn end_cut(scene: &mut Scene<'_>) -> String {
+    disturb(scene, Request::EndTxn, Harm::Cut)
+}
+
+pub fn end_unanswered(scene: &mut Scene<'_>) -> String {
+    disturb(scene, Request::EndTxn, Harm::Unanswered)
+}
+
+pub fn end_swallowed(scene: &mut Scene<'_>) -> String {
+    disturb(scene, Request::EndTxn, Harm::Swallowed)
+}
+
+pub fn end_delayed(scene: &mut Scene<'_>) -> String {
+    disturb(scene, Request::EndTxn, Harm::Delayed(SECOND))
+}
+
+/// The first answer is lost, the second attempt succeeds, and then the first one comes: into the next transaction.
+pub fn end_late(scene: &mut Scene<'_>) -> String {
+    disturb(scene, Request::EndTxn, Harm::Late(SECOND))
+}
+
+pub fn join_unanswered(scene: &mut Scene<'_>) -> String {
+    disturb(scene, join(scene), Harm::Unanswered)
+}
+
+pub fn join_swallowed(scene: &mut Scene<'_>) -> String {
+    disturb(scene, join(scene), Harm::Swallowed)
+}
+
+/// What brings offsets to the cluster.
+fn commit(scene: &Scene<'_>) -> Request {
+    match scene.mode {
+        Mode::AtLeastOnce => Request::OffsetCommit,
+        Mode::ExactlyOnce => Request::TxnOffsetCommit,
+    }
+}
+
+/// What makes a consumer a member of its group.
+fn join(scene: &Scene<'_>) -> Request {
+    match scene.classic {
+        true => Request::JoinGroup,
+        false => Request::ConsumerGroupHeartbeat,
+    }
+}
+
+/// Fed bit by bit, so that there is work before, in and after each of the troubles.
+fn disturb(scene: &mut Scene<'_>, request: Request, harm: Harm) -> String {
+    const TIMES: usize = 3;
+    let proxy = scene.cluster.proxy.as_ref().unwrap();
+    let setup = scene
+        .instance("a")
+        .set(
+            "kafka",
+            "brokers",
+            &format!("{:?}", proxy.address.to_string()),
+        )
+        .set("kafka.properties", "socket.timeout.ms", "\"3000\"")
+        .set("kafka.properties", "request.timeout.ms", "\"3000\"");
+    proxy.arm(Plan {
+        request,
+        harm,
+        skip: if request == Request::JoinGroup { 0 } else { 4 },
+        every: 5,
+        times: TIMES,
+    });
+    let mut daemon = Outlierd::start(&setup);
+    let mut fed = 0.0;
+    while fed < 1.0 {
+        let next = if proxy.fired() < TIMES {
+            fed + 0.02
+        } else {
+            1.0
+        };
+        scene.feed_range(scene.rows(fed, next));
+        fed = next;
+        scene.wait_committed(fed);
+    }
+    let fired = proxy.disarm();
+    assert!(fired > 0, "no {request:?} came");
+    let restarts = daemon.metric("outlierd_line_restarts_total");
+    stop(&mut daemon);
+    format!("{fired} times {request:?} {harm:?}, {restarts} restarts of the line")
+}
