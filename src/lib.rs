@@ -11,7 +11,7 @@
 //! | 3 loops | `pipeline`, `training` |
 //! | 2 adapters | `kafka`, `registry`, `http`, `files`, `plot` |
 //! | 1 domain, pure | `record`, `features`, `vae`, `detect`, `generate` |
-//! | 0 ground | `config`, `metrics`, `health` |
+//! | 0 ground | `config`, `metrics`, `health`, `planted` |
 
 pub mod cli;
 pub mod commands;
@@ -28,6 +28,7 @@ pub mod http;
 pub mod kafka;
 pub mod metrics;
 pub mod pipeline;
+pub mod planted;
 pub mod plot;
 pub mod record;
 pub mod registry;

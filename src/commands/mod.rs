@@ -78,7 +78,7 @@ fn plant() {
     #[cfg(debug_assertions)]
     if let Ok(name) = std::env::var("OUTLIERD_PLANTED_DEFECT") {
         match name.parse() {
-            Ok(defect) => crate::pipeline::plant(defect),
+            Ok(defect) => crate::planted::plant(defect),
             Err(error) => eprintln!("outlierd: OUTLIERD_PLANTED_DEFECT: {error}"),
         }
     }

@@ -27,6 +27,7 @@ use super::{Change, Position, TopicId, Trail};
 use crate::config;
 use crate::health::Health;
 use crate::metrics::Metrics;
+use crate::planted::{self, Defect};
 
 /// Why the intake cannot go on.
 #[derive(Debug, thiserror::Error)]
@@ -303,7 +304,7 @@ impl Intake {
         {
             let owned = lock(&self.consumer.context().owned);
             for position in positions {
-                if owned.contains(&position.partition) {
+                if owned.contains(&position.partition) || planted::has(&Defect::KeepRevoked) {
                     let mut element = list.add_partition(&self.topic, position.partition);
                     element.set_offset(Offset::Offset(position.next))?;
                     element.set_metadata(position.note.to_string());

@@ -26,6 +26,7 @@ mod outlet;
 mod reader;
 mod replayer;
 mod reporting;
+mod requests;
 mod topic_id;
 mod topic_watch;
 mod topics;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
@@ -14,6 +15,7 @@ use rdkafka::producer::{BaseRecord, DeliveryResult, Producer, ProducerContext, T
 use super::access::Access;
 use super::client::{ClientError, Connection};
 use super::reporting::Reporting;
+use super::requests::Requests;
 use super::topics::{self, TopicFault};
 use super::transaction::TransactionError;
 use crate::health::Health;
@@ -131,6 +133,7 @@ pub struct Outlet {
     /// What each takes, in bytes, where that is known.
     limits: BTreeMap<String, usize>,
     pub(super) transactional_id: Option<String>,
+    pub(super) has_committed: AtomicBool,
     /// How long the cluster lets a transaction be open.
     pub(super) open_at_most: Duration,
 }
@@ -170,6 +173,8 @@ impl Outlet {
         // As many reports as messages in flight, and the publish thread bounds those.
         let (send, reports) = unbounded();
         let context = OutletContext {
+            requests: Requests::default(),
+            is_quiet: config.get("debug").is_none(),
             send,
             reporting: Reporting {
                 name: "producer",
@@ -178,10 +183,14 @@ impl Outlet {
                 metrics: Arc::clone(metrics),
             },
         };
+        if transactional_id.is_some() {
+            Requests::logged(&mut config);
+        }
         let producer: ThreadedProducer<OutletContext> = config
             .create_with_context(context)
             .map_err(ClientError::Settings)?;
         let outlet = Outlet {
+            has_committed: AtomicBool::new(false),
             producer,
             reports,
             topics,
@@ -256,6 +265,9 @@ impl Outlet {
 
 pub(super) struct OutletContext {
     send: Sender<Report>,
+    pub(super) requests: Requests,
+    /// Whether nobody but us asked for its debug log.
+    is_quiet: bool,
     reporting: Reporting,
 }
 
@@ -277,7 +289,11 @@ impl OutletContext {
 
 impl ClientContext for OutletContext {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        self.reporting.log(level, facility, message);
+        self.requests.hear(message);
+        let is_debug = matches!(level, RDKafkaLogLevel::Debug);
+        if !(self.is_quiet && is_debug) {
+            self.reporting.log(level, facility, message);
+        }
     }
 
     fn error(&self, error: KafkaError, reason: &str) {

@@ -4,6 +4,7 @@
 //! answer was lost may still come into force, and would then be that of a later transaction of the same producer.
 //! Whoever starts over makes a new one, which ends what the old one left open before it reads where to go on.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use rdkafka::TopicPartitionList;
@@ -14,6 +15,7 @@ use rdkafka::topic_partition_list::Offset;
 
 use super::group::lock;
 use super::{Intake, Outlet, Position};
+use crate::planted::{self, Defect};
 
 /// How long the cluster may take to end what an earlier producer left open.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -85,7 +87,7 @@ impl Intake {
         let mut offsets = TopicPartitionList::new();
         for position in positions {
             let partition = position.partition;
-            if !owned.contains(&partition) {
+            if !owned.contains(&partition) && !planted::has(&Defect::KeepRevoked) {
                 return given_up(format!(
                     "partition {partition} was taken away with outputs not yet committed"
                 ));
@@ -125,8 +127,15 @@ impl Outlet {
     /// Opens a transaction: what is sent from here on belongs to it.
     ///
     /// # Errors
-    /// When the producer cannot go on.
+    /// When the producer cannot go on: also if the one before may end twice.
     pub fn begin(&self) -> Result<(), TransactionError> {
+        let requests = &self.producer.context().requests;
+        let is_first = !self.has_committed.load(Ordering::Relaxed);
+        if !is_first && requests.may_come_again() && !planted::has(&Defect::ReuseProducer) {
+            let why = "the one before is committed, but that was asked for twice, and the other request may still come";
+            return Err(TransactionError::GivenUp(why.into()));
+        }
+        requests.reset();
         self.producer
             .begin_transaction()
             .map_err(|error| self.failed("opening a transaction", error))
@@ -143,7 +152,9 @@ impl Outlet {
             .map_err(|error| self.failed("adding offsets to a transaction", error))?;
         self.producer
             .commit_transaction(self.open_at_most.mul_f64(FOR_COMMIT))
-            .map_err(|error| self.failed("committing a transaction", error))
+            .map_err(|error| self.failed("committing a transaction", error))?;
+        self.has_committed.store(true, Ordering::Relaxed);
+        Ok(())
     }
 
     /// Ends an open transaction so that nothing of it is ever visible. Readers would else wait for the cluster to end it;

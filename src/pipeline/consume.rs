@@ -16,6 +16,7 @@ use crate::config::{self, OnDataLoss};
 use crate::health::{Condition, Health};
 use crate::kafka::{Cause, Change, Intake, Loss, Polled, Position, Received};
 use crate::metrics::{Metrics, Queue, Rebalance};
+use crate::planted::{self, Defect};
 
 /// How long a full line may hold the thread back before it pauses the partitions and goes on
 /// serving the client, which would else be thrown out of its group.
@@ -336,7 +337,9 @@ impl Consume {
     }
 
     fn revoked(&mut self, partitions: &[i32]) {
-        self.batch.forget(partitions);
+        if !planted::has(&Defect::KeepRevoked) {
+            self.batch.forget(partitions);
+        }
         self.sandbox.forget(partitions);
         if self.batch.is_empty() {
             self.opened = None;

@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::{Batch, planted};
+use super::Batch;
 use crate::config;
 use crate::detect::{Claim, Detector, Explanation, Model, Policy, Scored, Verdict};
 use crate::metrics::{DeadLetterClass, ScoreFigures, ScoreHistograms};
@@ -232,7 +232,7 @@ impl Judge {
                 judged.tombstones += 1;
                 continue;
             };
-            planted::crash_on(payload);
+            crate::planted::crash_on(payload);
             let cells = &mut self.cells[self.rows.len() * self.fields..][..self.fields];
             match self.decoder.decode(payload, &mut self.vocabularies, cells) {
                 Ok(decoded) if decoded.filtered => judged.filtered += 1,

@@ -19,7 +19,6 @@ use crossbeam_channel::{Receiver, Sender, never, select, tick};
 use super::audit::Audit;
 use super::delivery::{Delivery, Flight, Parcel};
 use super::message::Messages;
-use super::planted::{self, Defect};
 use super::report::Reporter;
 use super::score::{Control, Result as Work};
 use super::thresholds::Verdicts;
@@ -27,6 +26,7 @@ use super::{Batch, Judged, LineError};
 use crate::health::{Condition, Health};
 use crate::kafka::{Intake, Position};
 use crate::metrics::{CommitResult, Metrics, Queue, Stage};
+use crate::planted::{self, Defect};
 
 /// How long the last commit is tried.
 const LAST_COMMIT: Duration = Duration::from_secs(5);

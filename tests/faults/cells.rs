@@ -14,11 +14,13 @@ use Mode::{AtLeastOnce, ExactlyOnce};
 const BOTH: &[Mode] = &[AtLeastOnce, ExactlyOnce];
 
 /// Defects that a daemon is given, and the cell and mode that must notice each.
-pub const PLANTED: [(&str, &str, Mode); 4] = [
+pub const PLANTED: [(&str, &str, Mode); 6] = [
     ("drop-some", "undisturbed", AtLeastOnce),
     ("skip-dead-letter", "undisturbed", AtLeastOnce),
     ("commit-before-delivery", "output-refused", AtLeastOnce),
     ("offsets-apart", "sigkill", ExactlyOnce),
+    ("reuse-producer", "end-late", ExactlyOnce),
+    ("keep-revoked", "come-and-go", AtLeastOnce),
 ];
 
 /// One row of the matrix.
@@ -54,7 +56,7 @@ const PLAIN: Cell = Cell {
     run: undisturbed,
 };
 
-pub const CELLS: [Cell; 45] = [
+pub const CELLS: [Cell; 47] = [
     Cell {
         name: "undisturbed",
         may_repeat: false,
@@ -233,6 +235,11 @@ pub const CELLS: [Cell; 45] = [
         ..DISTURBED
     },
     Cell {
+        name: "commit-late",
+        run: disturbed::commit_late,
+        ..DISTURBED
+    },
+    Cell {
         name: "end-cut",
         modes: &[ExactlyOnce],
         run: disturbed::end_cut,
@@ -319,6 +326,13 @@ pub const CELLS: [Cell; 45] = [
         modes: &[AtLeastOnce],
         may_repeat: false,
         run: security::refusals,
+        ..SECURED
+    },
+    Cell {
+        name: "secured-rights",
+        modes: &[AtLeastOnce],
+        may_repeat: false,
+        run: security::rights,
         ..SECURED
     },
     Cell {

@@ -349,7 +349,7 @@ fn java(class: &str) -> Command {
 }
 
 fn libraries() -> PathBuf {
-    Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("kafka-{VERSION}"))
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("kafka-and-tools-{VERSION}"))
 }
 
 /// Fetches Kafka's jars, once.

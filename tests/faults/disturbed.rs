@@ -37,6 +37,11 @@ pub fn commit_swallowed(scene: &mut Scene<'_>) -> String {
     disturb(scene, commit(scene), Harm::Swallowed)
 }
 
+/// Offsets that come again when later ones are there already.
+pub fn commit_late(scene: &mut Scene<'_>) -> String {
+    disturb(scene, commit(scene), Harm::Late(SECOND))
+}
+
 pub fn end_cut(scene: &mut Scene<'_>) -> String {
     disturb(scene, Request::EndTxn, Harm::Cut)
 }

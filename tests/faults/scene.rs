@@ -154,6 +154,11 @@ impl<'a> Scene<'a> {
         self.stream.feed(&self.client, &self.name, rows);
     }
 
+    /// The name of the input topic and the group, with a suffix that of an output topic.
+    pub fn topic(&self, suffix: &str) -> String {
+        format!("{}{suffix}", self.name)
+    }
+
     /// Records below the committed offsets.
     pub fn committed(&self) -> usize {
         let offsets = self.client.committed(&self.name, &self.name);

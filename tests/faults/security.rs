@@ -148,6 +148,47 @@ pub fn refusals(scene: &mut Scene<'_>) -> String {
     format!("said: {}", said.join(", "))
 }
 
+/// Rights are granted one after the other, and each that lacks is named; with all of them it works.
+pub fn rights(scene: &mut Scene<'_>) -> String {
+    scene.feed(1.0);
+    let setup = gates(scene).sasl(scene.instance("a"), "SCRAM-SHA-512", GUEST);
+    let grant = |operation: &str, kind: &str, name: &str| {
+        let whom = format!("User:{GUEST}");
+        let what = ["--operation", operation, kind, name];
+        let arguments = [&["--add", "--allow-principal", &whom][..], &what].concat();
+        scene
+            .cluster
+            .tool("org.apache.kafka.tools.AclCommand", &arguments);
+    };
+    let input = scene.topic("");
+    grant("Read", "--topic", &input);
+    let ended = setup.run_to_its_end();
+    let said = &ended.stderr;
+    let outliers = scene.topic(".outliers");
+    assert!(said.contains(&format!("topic {outliers}: ")), "{said}");
+    let outputs = [outliers.as_str(), &scene.topic(".dead-letters")];
+    for topic in outputs {
+        grant("Describe", "--topic", topic);
+    }
+    let ended = setup.run_to_its_end();
+    let said = &ended.stderr;
+    assert!(
+        said.contains(&format!("group {input}")) && said.contains("READ"),
+        "{said}"
+    );
+    grant("Read", "--group", &input);
+    let mut daemon = Outlierd::start(&setup);
+    let reason = daemon.wait_unready("output");
+    assert!(reason.contains("WRITE"), "{reason}");
+    for topic in outputs {
+        grant("Write", "--topic", topic);
+    }
+    scene.heal();
+    scene.wait_all();
+    stop(&mut daemon);
+    "every right was missed once".into()
+}
+
 /// The password is changed on the cluster, and then in the file; a wrong one in between is said, and waited out.
 pub fn renewed_password(scene: &mut Scene<'_>) -> String {
     scene.feed(0.4);

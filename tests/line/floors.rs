@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 const FLOORS: [(&str, u32); 21] = [
     ("config", 0),
     ("metrics", 0),
-    ("health", 0),
+    ("health", "planted", 0),
     ("record", 10),
     ("vae", 10),
     ("features", 11),

@@ -20,6 +20,10 @@ pub enum Defect {
     SkipDeadLetter,
     /// Offsets go with the transaction after that of their messages.
     OffsetsApart,
+    /// A producer is used on although the end of its last transaction was sent twice.
+    ReuseProducer,
+    /// What was judged of a partition before it was taken away is committed all the same.
+    KeepRevoked,
 }
 
 impl FromStr for Defect {
@@ -32,6 +36,8 @@ impl FromStr for Defect {
             None if text == "drop-some" => Ok(Defect::DropSome),
             None if text == "skip-dead-letter" => Ok(Defect::SkipDeadLetter),
             None if text == "offsets-apart" => Ok(Defect::OffsetsApart),
+            None if text == "reuse-producer" => Ok(Defect::ReuseProducer),
+            None if text == "keep-revoked" => Ok(Defect::KeepRevoked),
             _ => Err(format!("no such defect: {text}")),
         }
     }
@@ -50,30 +56,30 @@ pub fn plant(defect: Defect) {
 
 /// Whether `defect` is planted.
 #[cfg(debug_assertions)]
-pub(super) fn has(defect: &Defect) -> bool {
+pub(crate) fn has(defect: &Defect) -> bool {
     PLANTED.get() == Some(defect)
 }
 
 #[cfg(not(debug_assertions))]
-pub(super) const fn has(_: &Defect) -> bool {
+pub(crate) const fn has(_: &Defect) -> bool {
     false
 }
 
 /// Whether `defect` is planted and its turn has come, which is every other time.
 #[cfg(debug_assertions)]
-pub(super) fn every_other(defect: &Defect) -> bool {
+pub(crate) fn every_other(defect: &Defect) -> bool {
     static TURN: AtomicBool = AtomicBool::new(false);
     has(defect) && !TURN.fetch_xor(true, Ordering::Relaxed)
 }
 
 #[cfg(not(debug_assertions))]
-pub(super) const fn every_other(_: &Defect) -> bool {
+pub(crate) const fn every_other(_: &Defect) -> bool {
     false
 }
 
 /// Ends the process if the planted crash is in `payload`.
 #[cfg(debug_assertions)]
-pub(super) fn crash_on(payload: &[u8]) {
+pub(crate) fn crash_on(payload: &[u8]) {
     if let Some(Defect::Crash(word)) = PLANTED.get()
         && payload
             .windows(word.len())
@@ -84,4 +90,4 @@ pub(super) fn crash_on(payload: &[u8]) {
 }
 
 #[cfg(not(debug_assertions))]
-pub(super) const fn crash_on(_: &[u8]) {}
+pub(crate) const fn crash_on(_: &[u8]) {}
