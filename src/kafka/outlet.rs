@@ -113,6 +113,11 @@ pub enum OutletError {
     Topic(#[from] TopicFault),
     #[error(transparent)]
     Transaction(#[from] TransactionError),
+    #[error(
+        "the cluster refuses what is published ({reason}): grant WRITE on {topics} to this client's principal (its \
+         \"sasl.username\", or the subject of its certificate)"
+    )]
+    Forbidden { reason: String, topics: String },
     #[error("the producer failed for good: {0}; restart outlierd")]
     Fatal(String),
 }
@@ -125,11 +130,25 @@ pub struct Topics {
     pub audit: Option<String>,
 }
 
+impl Topics {
+    fn names(&self) -> impl Iterator<Item = &str> {
+        let audit = self.audit.as_deref();
+        [self.outliers.as_str(), self.dead_letters.as_str()]
+            .into_iter()
+            .chain(audit)
+    }
+
+    /// Names them in a sentence.
+    pub(super) fn told(&self) -> String {
+        self.names().collect::<Vec<_>>().join(", ")
+    }
+}
+
 /// The producer of the line.
 pub struct Outlet {
     pub(super) producer: ThreadedProducer<OutletContext>,
     reports: Receiver<Report>,
-    topics: Topics,
+    pub(super) topics: Topics,
     /// What each takes, in bytes, where that is known.
     limits: BTreeMap<String, usize>,
     pub(super) transactional_id: Option<String>,
@@ -153,18 +172,11 @@ impl Outlet {
     ) -> Result<Outlet, OutletError> {
         // Not asked with the producer: its question alone makes a missing topic on a cluster that
         // makes topics by itself.
-        let all = || {
-            [
-                Some(&topics.outliers),
-                Some(&topics.dead_letters),
-                topics.audit.as_ref(),
-            ]
-        };
-        for topic in all().into_iter().flatten() {
+        for topic in topics.names() {
             topics::partitions(connection, topic)?;
         }
         let mut config = connection.producer(transactional_id.as_deref());
-        let all: Vec<&str> = all().into_iter().flatten().map(String::as_str).collect();
+        let all: Vec<&str> = topics.names().collect();
         let limits = topics::limits(connection, &all);
         if let Some(least) = limits.values().min() {
             // A batch that is too large is refused with all that is in it.

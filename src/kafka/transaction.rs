@@ -174,6 +174,12 @@ impl Outlet {
     pub fn fatal_error(&self) -> Option<super::OutletError> {
         let (code, reason) = self.producer.client().fatal_error()?;
         Some(match &self.transactional_id {
+            None if code == RDKafkaErrorCode::ClusterAuthorizationFailed => {
+                super::OutletError::Forbidden {
+                    reason,
+                    topics: self.topics.told(),
+                }
+            }
             Some(id) => {
                 let source = KafkaError::Global(code);
                 TransactionError::of(id, &reason, source).into()
