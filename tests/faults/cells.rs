@@ -11,6 +11,9 @@ use crate::stream::{PARTITIONS, POISON};
 
 use Mode::{AtLeastOnce, ExactlyOnce};
 
+/// More than an instance ever needs here, whatever the fault: some 70 to 120 MiB.
+const MEMORY_MIB: u64 = 300;
+
 const BOTH: &[Mode] = &[AtLeastOnce, ExactlyOnce];
 
 /// Defects that a daemon is given, and the cell and mode that must notice each.
@@ -729,6 +732,8 @@ fn unready(daemon: &Outlierd) -> String {
 
 #[track_caller]
 pub fn stop(daemon: &mut Outlierd) {
+    let peak = daemon.memory_kib("VmHWM") / 1024;
+    assert!(peak < MEMORY_MIB, "it took {peak} MiB");
     let status = daemon.terminate();
     assert!(status.success(), "{status}: {}", daemon.stderr());
 }

@@ -220,6 +220,13 @@ impl Cluster {
         self.nodes[node].process = serve(properties, log).unwrap();
     }
 
+    /// Kills a node and waits until it is back.
+    pub fn restart(&mut self, node: usize) {
+        self.kill(node);
+        self.start_again(node);
+        self.wait();
+    }
+
     /// SIGSTOP or SIGCONT.
     pub fn signal(&self, node: usize, signal: Signal) {
         kill_process(Pid::from_child(&self.nodes[node].process), signal).unwrap();

@@ -1,8 +1,10 @@
 //! Faults against a real Kafka, and a verifier that counts what was lost or came twice.
 //!
 //! `cargo test --test faults` runs the quick cells, `cargo test --test faults -- --all` every one, and a word runs the
-//! cells whose name has it. `-- --planted` gives the daemons defects, each of which the verifier must notice. Java and Maven are needed, or a cluster in `OUTLIERD_TEST_BROKERS`; without them all is
-//! skipped, and it says why.
+//! cells whose name has it. `-- --planted` gives the daemons defects, each of which the verifier must notice. `-- --soak
+//! MINUTES` runs load with a fault every so often, so long in each mode, and `-- --cost` measures what the guarantees cost (both
+//! best with `--release`). Java and Maven are needed, or a cluster in `OUTLIERD_TEST_BROKERS`; without them all is skipped,
+//! and it says why.
 
 #![allow(
     clippy::unwrap_used,
@@ -14,21 +16,25 @@
 mod audit;
 mod cells;
 mod cluster;
+mod cost;
 mod disturbed;
 mod gates;
 // Shared with the tests against the embedded broker, which use the rest of it.
 #[allow(dead_code, unused_imports)]
 #[path = "../line/harness/mod.rs"]
 mod harness;
+mod latency;
+mod load;
 mod proxy;
 mod scene;
 mod security;
+mod soak;
 mod stream;
 mod verifier;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use cells::{CELLS, Cell, PLANTED};
 use cluster::{Cluster, Kind};
@@ -50,6 +56,16 @@ fn main() -> ExitCode {
             .iter()
             .all(|word| cell.name.contains(word) || mode.name().contains(word)),
     };
+    if let Some(minutes) = after(&arguments, "--soak") {
+        return start(Kind::One)
+            .map_or(ExitCode::SUCCESS, |mut cluster| soak(&mut cluster, minutes));
+    }
+    if arguments.iter().any(|argument| argument == "--cost") {
+        if let Some(mut cluster) = start(Kind::One) {
+            cost::cost(&mut cluster);
+        }
+        return ExitCode::SUCCESS;
+    }
     if arguments.iter().any(|argument| argument == "--planted") {
         return start(Kind::One).map_or(ExitCode::SUCCESS, |mut cluster| notice(&mut cluster));
     }
@@ -95,6 +111,27 @@ fn start(kind: Kind) -> Option<Cluster> {
     Cluster::start(kind)
         .map_err(|why| println!("skipped: no real Kafka ({kind:?}): {why}"))
         .ok()
+}
+
+/// The number behind a flag.
+fn after(arguments: &[String], flag: &str) -> Option<u64> {
+    let place = arguments.iter().position(|argument| argument == flag)?;
+    let number = arguments.get(place + 1);
+    Some(
+        number
+            .and_then(|number| number.parse().ok())
+            .expect("--soak MINUTES"),
+    )
+}
+
+/// So many minutes in each mode.
+fn soak(cluster: &mut Cluster, minutes: u64) -> ExitCode {
+    let time = Duration::from_secs(60 * minutes);
+    let kept = [Mode::ExactlyOnce, Mode::AtLeastOnce].map(|mode| {
+        let mut scene = Scene::new(cluster, "soak", mode, RECORDS, 0, "1048588");
+        soak::soak(&mut scene, time)
+    });
+    ExitCode::from(u8::from(kept != [true, true]))
 }
 
 /// Runs cells with daemons that have a defect; succeeds if each is noticed.

@@ -7,7 +7,7 @@ use crate::audit;
 use crate::cluster::Cluster;
 use crate::harness::{Client, Outlierd, Record, Setup, until};
 use crate::stream::{PARTITIONS, Stream};
-use crate::verifier::{Findings, Witness, verify};
+use crate::verifier::{Findings, Seen, Witness, verify};
 
 /// The promise that a cell holds the line to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -237,6 +237,11 @@ impl<'a> Scene<'a> {
         });
     }
 
+    /// All that the concurrent reader saw; it reads no more.
+    pub fn witnessed(&mut self) -> Vec<Seen> {
+        self.witness.take().map_or_else(Vec::new, Witness::end)
+    }
+
     /// Holds what came out against what had to, and removes the topics.
     pub fn end(mut self) -> Outcome {
         let (outliers, dead) = (
@@ -245,10 +250,7 @@ impl<'a> Scene<'a> {
         );
         let findings = verify(&self.stream, &self.client, &outliers, &dead);
         let stands = self.client.read(&outliers).len() as i64;
-        let saw = self
-            .witness
-            .take()
-            .map_or(0, |witness| witness.end() as i64);
+        let saw = self.witnessed().len() as i64;
         let audit = format!("{}.audit", self.name);
         let exactly_once = self.mode == Mode::ExactlyOnce;
         let audit_fault = match self.audited {

@@ -67,9 +67,34 @@ impl Stream {
     /// Feeds the rows of a range, in turn over the partitions.
     pub fn feed(&self, client: &Client, topic: &str, range: std::ops::Range<usize>) {
         let records: Vec<Record> = range
-            .map(|row| Record::of(self.rows[row].as_str()).to(row as i32 % PARTITIONS))
+            .map(|row| Record::of(self.row(row)).to(row as i32 % PARTITIONS))
             .collect();
         client.feed(topic, &records);
+    }
+
+    /// The rows come round again and again.
+    pub fn row(&self, row: usize) -> &str {
+        &self.rows[row % self.rows.len()]
+    }
+
+    /// What is to come of the first `count` rows, which come round again and again.
+    pub fn cycled(&self, count: usize) -> Stream {
+        let mut cycled = Stream {
+            rows: Vec::new(),
+            outliers: BTreeMap::new(),
+            scores: BTreeMap::new(),
+            dead_letters: BTreeMap::new(),
+        };
+        for row in 0..count {
+            let (once, now) = (place(row % self.rows.len()), place(row));
+            if let Some(&bits) = self.outliers.get(&once) {
+                cycled.outliers.insert(now, bits);
+            }
+            if let Some(&class) = self.dead_letters.get(&once) {
+                cycled.dead_letters.insert(now, class);
+            }
+        }
+        cycled
     }
 
     /// These rows end whatever judges them, and are to become dead letters for that.
@@ -104,7 +129,7 @@ fn noise(seed: usize) -> String {
         .collect()
 }
 
-fn place(row: usize) -> Place {
+pub fn place(row: usize) -> Place {
     let partitions = i64::from(PARTITIONS);
     (row as i64 % partitions, row as i64 / partitions)
 }

@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::Message as _;
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
+use serde_json::Value;
 
 use crate::harness::scores::score_bits;
 use crate::harness::{Client, Message};
@@ -115,7 +116,10 @@ fn about(message: &Message) -> Place {
         let number = |name: &str| message.header(name).parse().unwrap();
         return (number("outlierd.partition"), number("outlierd.offset"));
     }
-    let body = message.json();
+    place(&message.json())
+}
+
+fn place(body: &Value) -> Place {
     let number = |name: &str| body[name].as_i64().unwrap();
     (number("partition"), number("offset"))
 }
@@ -123,8 +127,11 @@ fn about(message: &Message) -> Place {
 /// Reads a topic while it is written, as a `read_committed` reader.
 pub struct Witness {
     stop: Arc<AtomicBool>,
-    thread: JoinHandle<usize>,
+    thread: JoinHandle<Vec<Seen>>,
 }
+
+/// A message that the witness saw: about which record, and when.
+pub type Seen = (Place, Instant);
 
 impl Witness {
     pub fn of(address: &str, topic: &str) -> Witness {
@@ -143,13 +150,16 @@ impl Witness {
         let stop = Arc::new(AtomicBool::new(false));
         let told_to_stop = Arc::clone(&stop);
         let thread = std::thread::spawn(move || {
-            let mut payloads = 0;
+            let mut seen = Vec::new();
             loop {
                 match consumer.poll(Duration::from_millis(500)) {
-                    Some(Ok(message)) => payloads += usize::from(message.payload().is_some()),
+                    Some(Ok(message)) => {
+                        let body = serde_json::from_slice(message.payload().unwrap_or_default());
+                        seen.push((place(&body.unwrap()), Instant::now()));
+                    }
                     // Brokers are killed meanwhile.
                     Some(Err(_)) => {}
-                    None if told_to_stop.load(Ordering::Relaxed) => return payloads,
+                    None if told_to_stop.load(Ordering::Relaxed) => return seen,
                     None => {}
                 }
             }
@@ -157,8 +167,8 @@ impl Witness {
         Witness { stop, thread }
     }
 
-    /// How many messages it saw in all.
-    pub fn end(self) -> usize {
+    /// All that it saw.
+    pub fn end(self) -> Vec<Seen> {
         self.stop.store(true, Ordering::Relaxed);
         self.thread.join().unwrap()
     }

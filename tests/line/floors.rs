@@ -4,10 +4,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Floors in tenths, so that the domain can have floors of its own.
-const FLOORS: [(&str, u32); 21] = [
+const FLOORS: [(&str, u32); 22] = [
     ("config", 0),
     ("metrics", 0),
-    ("health", "planted", 0),
+    ("health", 0),
+    ("planted", 0),
     ("record", 10),
     ("vae", 10),
     ("features", 11),
