@@ -14,6 +14,8 @@ pub enum Defect {
     Crash(String),
     /// Offsets are committed before the messages below them are durable.
     CommitBeforeDelivery,
+    /// A message that was refused counts as delivered.
+    CommitPastFailure,
     /// One outlier in twenty is not published.
     DropSome,
     /// The first dead letter of each batch is not published.
@@ -33,6 +35,7 @@ impl FromStr for Defect {
         match text.split_once(':') {
             Some(("crash", word)) if !word.is_empty() => Ok(Defect::Crash(word.to_owned())),
             None if text == "commit-before-delivery" => Ok(Defect::CommitBeforeDelivery),
+            None if text == "commit-past-failure" => Ok(Defect::CommitPastFailure),
             None if text == "drop-some" => Ok(Defect::DropSome),
             None if text == "skip-dead-letter" => Ok(Defect::SkipDeadLetter),
             None if text == "offsets-apart" => Ok(Defect::OffsetsApart),

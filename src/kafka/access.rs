@@ -111,7 +111,7 @@ fn bare(reason: &str) -> &str {
 }
 
 /// A client that was refused once is let in by another broker, or with its next token, before this is over; or not at all.
-const FOR_LONG: Duration = Duration::from_secs(3);
+const FOR_LONG: Duration = Duration::from_secs(2);
 
 /// What a client has met that speaks against it.
 pub(super) struct Access {

@@ -67,6 +67,9 @@ impl Connection {
         let mut base = ClientConfig::new();
         base.set("bootstrap.servers", &kafka.brokers);
         base.set("client.id", "outlierd");
+        // A broker that stands still keeps what was asked of it: librdkafka's default waits for a minute before it asks the
+        // one that leads by then.
+        base.set("socket.timeout.ms", "10000");
         for (key, value) in &kafka.properties {
             base.set(key, value);
         }

@@ -12,6 +12,7 @@ use crate::cluster::Cluster;
 use crate::harness::{Outlierd, until};
 use crate::latency::{latencies, percentiles};
 use crate::load::Load;
+use crate::resources::processor_time;
 use crate::scene::{Mode, Scene};
 
 const RECORDS: usize = 400_000;
@@ -106,13 +107,13 @@ fn throughput(scene: &Scene<'_>) -> (f64, f64) {
     let mut daemon = Outlierd::start(&setup);
     let (mut began, mut used) = (Instant::now(), Duration::ZERO);
     until("the first records", || {
-        (began, used) = (Instant::now(), daemon.processor_time());
+        (began, used) = (Instant::now(), processor_time(daemon.id()));
         (daemon.metric("outlierd_assigned_partitions") > 0).then_some(())
     });
     until("all records", || {
         (scene.committed() >= RECORDS).then_some(())
     });
-    let took = per_record(began.elapsed(), daemon.processor_time() - used);
+    let took = per_record(began.elapsed(), processor_time(daemon.id()) - used);
     stop(&mut daemon);
     took
 }

@@ -8,6 +8,13 @@ use crate::harness::Setup;
 #[cfg(feature = "tls")]
 mod certificates;
 
+#[cfg(not(feature = "tls"))]
+mod certificates {
+    pub fn make(_: &std::path::Path) -> Result<(), Box<dyn std::error::Error>> {
+        Err("the daemon was built without the feature tls".into())
+    }
+}
+
 /// How many there are, each with a port.
 pub const GATES: usize = 4;
 
@@ -35,16 +42,11 @@ impl Gates {
     /// # Errors
     /// Why that cannot be, in words.
     pub fn new(folder: &Path, ports: &[u16]) -> Result<Gates, String> {
-        #[cfg(not(feature = "tls"))]
-        return Err("the daemon was built without the feature tls".into());
-        #[cfg(feature = "tls")]
-        {
-            certificates::make(folder).map_err(|error| error.to_string())?;
-            Ok(Gates {
-                folder: folder.to_owned(),
-                ports: ports.to_owned(),
-            })
-        }
+        certificates::make(folder).map_err(|error| error.to_string())?;
+        Ok(Gates {
+            folder: folder.to_owned(),
+            ports: ports.to_owned(),
+        })
     }
 
     pub fn path(&self, name: &str) -> PathBuf {

@@ -1,7 +1,7 @@
 //! Faults against a real Kafka, and a verifier that counts what was lost or came twice.
 //!
 //! `cargo test --test faults` runs the quick cells, `cargo test --test faults -- --all` every one, and a word runs the
-//! cells whose name has it. `-- --planted` gives the daemons defects, each of which the verifier must notice. `-- --soak
+//! cells whose name has it (with `--quick` those of them that are quick). `-- --planted` gives the daemons defects, each of which the verifier must notice. `-- --soak
 //! MINUTES` runs load with a fault every so often, so long in each mode, and `-- --cost` measures what the guarantees cost (both
 //! best with `--release`). Java and Maven are needed, or a cluster in `OUTLIERD_TEST_BROKERS`; without them all is skipped,
 //! and it says why.
@@ -17,7 +17,6 @@ mod audit;
 mod cells;
 mod cluster;
 mod cost;
-mod disturbed;
 mod gates;
 // Shared with the tests against the embedded broker, which use the rest of it.
 #[allow(dead_code, unused_imports)]
@@ -26,8 +25,8 @@ mod harness;
 mod latency;
 mod load;
 mod proxy;
+mod resources;
 mod scene;
-mod security;
 mod soak;
 mod stream;
 mod verifier;
@@ -50,11 +49,14 @@ fn main() -> ExitCode {
         .map(String::as_str)
         .filter(|argument| !argument.starts_with('-'))
         .collect();
-    let wanted = |cell: &Cell, mode: Mode| match words.is_empty() {
-        true => all || cell.quick,
-        false => words
-            .iter()
-            .all(|word| cell.name.contains(word) || mode.name().contains(word)),
+    let quick = arguments.iter().any(|argument| argument == "--quick");
+    let is_named = |cell: &Cell, mode: Mode| {
+        let mut words = words.iter();
+        words.all(|word| cell.name.contains(word) || mode.name().contains(word))
+    };
+    let wanted = |cell: &Cell, mode: Mode| {
+        let quick = quick || (words.is_empty() && !all);
+        is_named(cell, mode) && (cell.quick || !quick)
     };
     if let Some(minutes) = after(&arguments, "--soak") {
         return start(Kind::One)

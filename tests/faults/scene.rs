@@ -159,6 +159,20 @@ impl<'a> Scene<'a> {
         format!("{}{suffix}", self.name)
     }
 
+    /// Feeds all records, each with a key of its own of so many bytes.
+    pub fn feed_keyed(&self, length: usize) {
+        self.stream.feed_keyed(&self.client, &self.name, length);
+    }
+
+    /// How many bytes these rows take on the wire, more or less.
+    pub fn compressed(&self, rows: std::ops::Range<usize>) -> usize {
+        let text: String = rows.map(|row| self.stream.row(row)).collect();
+        let mut packed =
+            flate2::write::DeflateEncoder::new(Vec::new(), flate2::Compression::fast());
+        std::io::Write::write_all(&mut packed, text.as_bytes()).unwrap();
+        packed.finish().unwrap().len()
+    }
+
     /// Records below the committed offsets.
     pub fn committed(&self) -> usize {
         let offsets = self.client.committed(&self.name, &self.name);

@@ -12,6 +12,7 @@ use crate::harness::{Outlierd, Setup, until};
 use crate::latency::{latencies, percentiles};
 use crate::load::Load;
 use crate::proxy::{Harm, Plan, Request};
+use crate::resources::memory_kib;
 use crate::scene::{Mode, Scene};
 use crate::verifier::verify;
 
@@ -63,7 +64,7 @@ pub fn soak(scene: &mut Scene<'_>, time: Duration) -> bool {
         while calm.elapsed() < CALM {
             memory.push((
                 began.elapsed().as_secs_f64(),
-                steady.memory_kib("VmRSS") as f64,
+                memory_kib(steady.id(), "VmRSS") as f64,
             ));
             std::thread::sleep(Duration::from_secs(1));
         }

@@ -72,6 +72,17 @@ impl Stream {
         client.feed(topic, &records);
     }
 
+    /// Feeds all rows, each with a key of its own of `length` bytes.
+    pub fn feed_keyed(&self, client: &Client, topic: &str, length: usize) {
+        let records = self.rows.iter().enumerate().map(|(row, text)| {
+            let key = format!("{row:0>length$}");
+            Record::of(text.as_str())
+                .to(row as i32 % PARTITIONS)
+                .key(&key)
+        });
+        client.feed(topic, &records.collect::<Vec<_>>());
+    }
+
     /// The rows come round again and again.
     pub fn row(&self, row: usize) -> &str {
         &self.rows[row % self.rows.len()]

@@ -249,3 +249,34 @@ fn one_word_for_all_rows_is_refused_as_well() {
         ended.stderr
     );
 }
+
+/// A limit on the size of files stands in for a full disk: writing fails in the middle, in the same place of the code.
+#[test]
+fn a_disk_that_is_full_leaves_the_old_model_as_it_was() {
+    let setup = setup().fields(&numeric(&["x", "y"]));
+    let text = csv(600, |row| format!("{row}"));
+    said(&train(&setup, "rows.csv", &text));
+    let model = setup.path("made.safetensors");
+    let before = std::fs::read(&model).unwrap();
+    let files = || std::fs::read_dir(model.parent().unwrap()).unwrap().count();
+    let count = files();
+    let (config, rows) = (setup.path("outlierd.toml"), setup.path("rows.csv"));
+    let output = std::process::Command::new("sh")
+        .arg("-c")
+        .arg("trap '' XFSZ; ulimit -f 4; exec \"$@\"")
+        .args(["sh", env!("CARGO_BIN_EXE_outlierd"), "train", "-c"])
+        .arg(&config)
+        .arg("--from-file")
+        .arg(&rows)
+        .output()
+        .unwrap();
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{told}");
+    assert!(told.contains("made.safetensors"), "{told}");
+    assert!(told.contains("File too large"), "{told}");
+    assert!(
+        std::fs::read(&model).unwrap() == before,
+        "the model has changed"
+    );
+    assert_eq!(files(), count, "something is left over");
+}

@@ -62,15 +62,10 @@ impl Setup {
         setup
     }
 
-    /// Sets `key` of `section` to `value`, which is TOML.
+    /// Sets `key` of `section` to `value`, which is TOML; an empty one takes the key away.
     pub fn set(mut self, section: &str, key: &str, value: &str) -> Setup {
         self.values
             .insert((section.to_owned(), key.to_owned()), value.to_owned());
-        self
-    }
-
-    pub fn unset(mut self, section: &str, key: &str) -> Setup {
-        self.values.remove(&(section.to_owned(), key.to_owned()));
         self
     }
 
@@ -93,7 +88,8 @@ impl Setup {
     pub fn write(&self) -> PathBuf {
         let mut text = String::new();
         let mut open = "";
-        for ((section, key), value) in &self.values {
+        let values = self.values.iter().filter(|(_, value)| !value.is_empty());
+        for ((section, key), value) in values {
             if section != open {
                 text += &format!("[{section}]\n");
                 open = section;

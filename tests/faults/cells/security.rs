@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::cells::stop;
+use super::instances::stop;
 use crate::gates::{GUEST, Gates, OWNER, PHRASE, password};
 use crate::harness::{Outlierd, Setup, outlierd_with, until};
 use crate::scene::Scene;
@@ -67,9 +67,9 @@ pub fn refusals(scene: &mut Scene<'_>) -> String {
     };
     let anonymous = gates.mutual(instance());
     let anonymous = anonymous
-        .unset("kafka.properties", "ssl.certificate.location")
-        .unset("kafka.properties", "ssl.key.location")
-        .unset("kafka.secrets", "ssl.key.password");
+        .set("kafka.properties", "ssl.certificate.location", "")
+        .set("kafka.properties", "ssl.key.location", "")
+        .set("kafka.secrets", "ssl.key.password", "");
     let doors = [
         ("wrong password", wrong(scram(OWNER)), "\"sasl.password\""),
         (
@@ -79,7 +79,7 @@ pub fn refusals(scene: &mut Scene<'_>) -> String {
         ),
         (
             "no mechanism",
-            scram(OWNER).unset("kafka.properties", "sasl.mechanism"),
+            scram(OWNER).set("kafka.properties", "sasl.mechanism", ""),
             "\"sasl.mechanism\"",
         ),
         (
@@ -129,7 +129,7 @@ pub fn refusals(scene: &mut Scene<'_>) -> String {
     }
     // A broker that hangs up may only be about to go: this is said, and waited out.
     let plaintext = scram(OWNER)
-        .unset("kafka.properties", "sasl.mechanism")
+        .set("kafka.properties", "sasl.mechanism", "")
         .set("kafka.properties", "security.protocol", "\"plaintext\"");
     let began = Instant::now();
     let daemon = Outlierd::start(&plaintext);

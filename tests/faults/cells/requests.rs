@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::cells::stop;
+use super::instances::stop;
 use crate::harness::Outlierd;
 use crate::proxy::{Harm, Plan, Request};
 use crate::scene::{Mode, Scene};
@@ -100,6 +100,11 @@ fn disturb(scene: &mut Scene<'_>, request: Request, harm: Harm) -> String {
         )
         .set("kafka.properties", "socket.timeout.ms", "\"3000\"")
         .set("kafka.properties", "request.timeout.ms", "\"3000\"");
+    // For so long the classic protocol waits for the answer to a JoinGroup, which others may hold up.
+    let setup = match scene.classic {
+        true => setup.set("kafka.properties", "max.poll.interval.ms", "\"6000\""),
+        false => setup,
+    };
     proxy.arm(Plan {
         request,
         harm,
