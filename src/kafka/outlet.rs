@@ -110,7 +110,7 @@ pub enum OutletError {
     #[error(transparent)]
     Client(#[from] ClientError),
     #[error("output: {0}")]
-    Topic(#[from] TopicFault),
+    Topic(#[source] TopicFault),
     #[error(transparent)]
     Transaction(#[from] TransactionError),
     #[error(
@@ -120,6 +120,16 @@ pub enum OutletError {
     Forbidden { reason: String, topics: String },
     #[error("the producer failed for good: {0}; restart outlierd")]
     Fatal(String),
+}
+
+impl From<TopicFault> for OutletError {
+    fn from(fault: TopicFault) -> OutletError {
+        match fault {
+            // It has nothing to do with the topic that was asked for.
+            TopicFault::Client(error) => OutletError::Client(error),
+            fault => OutletError::Topic(fault),
+        }
+    }
 }
 
 /// The topics that a line writes.

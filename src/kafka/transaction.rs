@@ -153,7 +153,9 @@ impl Outlet {
         self.producer
             .commit_transaction(self.open_at_most.mul_f64(FOR_COMMIT))
             .map_err(|error| self.failed("committing a transaction", error))?;
-        self.has_committed.store(true, Ordering::Relaxed);
+        // A transaction without anything in it is not ended on the cluster.
+        let has_ended = offsets.count() > 0;
+        self.has_committed.store(has_ended, Ordering::Relaxed);
         Ok(())
     }
 

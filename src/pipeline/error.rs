@@ -50,9 +50,7 @@ impl LineError {
     /// What a client met that could not be made or asked.
     fn client(&self) -> Option<&ClientError> {
         match self {
-            LineError::Output(
-                OutletError::Client(error) | OutletError::Topic(TopicFault::Client(error)),
-            )
+            LineError::Output(OutletError::Client(error))
             | LineError::Intake(
                 IntakeError::Client(error) | IntakeError::Topic(TopicFault::Client(error)),
             ) => Some(error),

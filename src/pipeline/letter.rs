@@ -34,6 +34,13 @@ pub struct Letter {
     pub bytes: usize,
 }
 
+impl Letter {
+    /// The record's time, if it has one.
+    pub fn time(&self) -> Option<jiff::Timestamp> {
+        self.timestamp.parse().ok()
+    }
+}
+
 /// All letters of a topic, oldest first within a partition, and the markers among them.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Letters {
@@ -117,7 +124,7 @@ pub struct Filter {
 impl Filter {
     /// A record without a time is within no bounds of time.
     pub fn holds(&self, letter: &Letter) -> bool {
-        let time: Option<jiff::Timestamp> = letter.timestamp.parse().ok();
+        let time = letter.time();
         let one_of = |wanted: &[String], has: &String| wanted.is_empty() || wanted.contains(has);
         one_of(&self.ids, &letter.id)
             && one_of(&self.classes, &letter.class)

@@ -184,9 +184,10 @@ fn run(cell: &Cell, mode: Mode, defect: Option<&str>, cluster: &mut Cluster) -> 
         .recovered
         .map_or(String::new(), |time| format!("{:.1} s", time.as_secs_f64()));
     println!(
-        "| {} | {} | {fired} | {RECORDS} | {} | {} | {recovered} | {} ({:.0} s) |",
+        "| {} | {} | {fired} | {} | {} | {} | {recovered} | {} ({:.0} s) |",
         cell.name,
         mode.name(),
+        outcome.records,
         outcome.findings.lost,
         outcome.findings.duplicated,
         fault.as_deref().unwrap_or("kept"),

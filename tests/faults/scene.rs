@@ -46,6 +46,7 @@ pub struct Scene<'a> {
 
 /// What a cell found.
 pub struct Outcome {
+    pub records: usize,
     pub findings: Findings,
     /// From the end of the fault to the last commit.
     pub recovered: Option<Duration>,
@@ -273,6 +274,7 @@ impl<'a> Scene<'a> {
         };
         self.cluster.remove(&[&self.name, &outliers, &dead, &audit]);
         Outcome {
+            records: self.stream.len(),
             findings,
             recovered: self.recovered,
             audit: audit_fault,

@@ -26,7 +26,9 @@ pub type Place = (i64, i64);
 
 /// Records, and the disposition of each.
 pub struct Stream {
+    /// They come round again and again if there are fewer than records.
     pub rows: Vec<String>,
+    count: usize,
     /// Bits of the score of each outlier.
     pub outliers: BTreeMap<Place, u32>,
     /// Bits of the score of every record that has one.
@@ -57,6 +59,7 @@ impl Stream {
             }
         }
         Stream {
+            count: rows.len(),
             rows,
             outliers,
             scores,
@@ -83,15 +86,15 @@ impl Stream {
         client.feed(topic, &records.collect::<Vec<_>>());
     }
 
-    /// The rows come round again and again.
     pub fn row(&self, row: usize) -> &str {
         &self.rows[row % self.rows.len()]
     }
 
-    /// What is to come of the first `count` rows, which come round again and again.
+    /// The same rows for `count` records.
     pub fn cycled(&self, count: usize) -> Stream {
         let mut cycled = Stream {
-            rows: Vec::new(),
+            rows: self.rows.clone(),
+            count,
             outliers: BTreeMap::new(),
             scores: BTreeMap::new(),
             dead_letters: BTreeMap::new(),
@@ -128,7 +131,7 @@ impl Stream {
     }
 
     pub fn len(&self) -> usize {
-        self.rows.len()
+        self.count
     }
 }
 

@@ -19,7 +19,7 @@ pub(super) fn list(arguments: &cli::DlqList) -> anyhow::Result<()> {
         .iter()
         .filter(|one| filter.holds(one))
         .collect();
-    held.sort_by(|a, b| (&a.timestamp, a.place).cmp(&(&b.timestamp, b.place)));
+    held.sort_by_key(|letter| (letter.time(), letter.place));
     if arguments.json {
         for letter in held {
             say!("{}", as_json(letters, letter));
@@ -107,9 +107,10 @@ pub(super) fn show(arguments: &cli::DlqShow) -> anyhow::Result<()> {
             open.config.dead_letter.topic
         );
     };
-    let mut payload = Vec::new();
+    let (mut key, mut payload) = (None, Vec::new());
     open.reader.read(|read| {
         if (read.partition, read.offset) == letter.at {
+            key = read.key.map(<[u8]>::to_vec);
             payload = read.payload.unwrap_or_default().to_vec();
         }
     })?;
@@ -118,6 +119,10 @@ pub(super) fn show(arguments: &cli::DlqShow) -> anyhow::Result<()> {
         return output.write_all(&payload).context("writing the record");
     }
     say!("{}", as_text(&open.letters, letter));
+    match &key {
+        Some(key) => say!("  key {}", plain(&String::from_utf8_lossy(key))),
+        None => say!("  no key"),
+    }
     let (partition, offset) = letter.place;
     match letter.by_reference {
         true => say!(

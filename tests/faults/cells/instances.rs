@@ -3,6 +3,7 @@
 use rustix::process::Signal;
 
 use crate::harness::{Outlierd, until};
+use crate::load::Load;
 use crate::resources::memory_kib;
 use crate::scene::{Mode, Scene};
 use crate::stream::{PARTITIONS, POISON};
@@ -103,6 +104,38 @@ pub fn come_and_go(scene: &mut Scene<'_>) -> String {
     assert!(revoked + restarts > 0, "nothing was revoked");
     stop(&mut stays);
     format!("{revoked} revocations, {restarts} restarts of the line")
+}
+
+/// Another instance comes and goes while records keep coming: what is in hand of a partition that goes is its next owner's.
+pub fn moved_under_load(scene: &mut Scene<'_>) -> String {
+    /// Records a second; a batch of them is in hand most of the time.
+    const RATE: usize = 2000;
+    const TIMES: u64 = 6;
+    let setups = ["a", "b"].map(|name| {
+        let setup = scene.instance(name).set("line", "batch_rows", "1000");
+        setup.set("line", "batch_age", "\"200ms\"")
+    });
+    let mut stays = Outlierd::start_ready(&setups[0]);
+    let address = scene.cluster.address.clone();
+    let load = Load::start(&address, &scene.topic(""), &scene.stream, RATE);
+    for _ in 0..TIMES {
+        let mut goes = Outlierd::start(&setups[1]);
+        scene.wait_assigned(&goes, PARTITIONS as u64 / 2);
+        stop(&mut goes);
+        scene.wait_assigned(&stays, PARTITIONS as u64);
+    }
+    let count = load.end().last().map_or(0, |(count, _)| *count);
+    scene.stream = scene.stream.cycled(count);
+    scene.heal();
+    scene.wait_all();
+    let revoked = stays.metric("outlierd_rebalances_total{kind=\"revoked\"}");
+    let restarts = stays.metric("outlierd_line_restarts_total");
+    assert!(
+        revoked + restarts >= TIMES,
+        "{revoked} revocations, {restarts} restarts"
+    );
+    stop(&mut stays);
+    format!("{revoked} revocations over {count} records, {restarts} restarts of the line")
 }
 
 /// Three instances, each stopped and started again in turn.

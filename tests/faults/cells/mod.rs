@@ -21,7 +21,7 @@ pub const PLANTED: [(&str, &str, Mode); 7] = [
     ("commit-past-failure", "output-refused", AtLeastOnce),
     ("offsets-apart", "sigkill", ExactlyOnce),
     ("reuse-producer", "end-late", ExactlyOnce),
-    ("keep-revoked", "rolling-restart", AtLeastOnce),
+    ("keep-revoked", "moved-under-load", AtLeastOnce),
 ];
 
 /// One row of the matrix, or two: one in each mode.
@@ -139,6 +139,10 @@ pub const CELLS: &[Cell] = &[
     cell("sigstop", instances::sigstop),
     cell("come-and-go", instances::come_and_go).strict().quick(),
     cell("rolling-restart", instances::rolling_restart).strict(),
+    cell("moved-under-load", instances::moved_under_load).strict(),
+    cell("classic-moved-under-load", instances::moved_under_load)
+        .classic()
+        .strict(),
     cell("classic-come-and-go", instances::come_and_go)
         .classic()
         .strict(),
