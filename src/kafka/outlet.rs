@@ -162,7 +162,8 @@ pub struct Outlet {
     /// What each takes, in bytes, where that is known.
     limits: BTreeMap<String, usize>,
     pub(super) transactional_id: Option<String>,
-    pub(super) has_committed: AtomicBool,
+    /// Whether a transaction of this producer has ended.
+    pub(super) has_ended: AtomicBool,
     /// How long the cluster lets a transaction be open.
     pub(super) open_at_most: Duration,
 }
@@ -212,7 +213,7 @@ impl Outlet {
             .create_with_context(context)
             .map_err(ClientError::Settings)?;
         let outlet = Outlet {
-            has_committed: AtomicBool::new(false),
+            has_ended: AtomicBool::new(false),
             producer,
             reports,
             topics,

@@ -42,6 +42,10 @@ pub enum TransactionError {
          group, or set delivery.mode = \"at_least_once\""
     )]
     Refused { id: String, source: KafkaError },
+    /// The group has a new generation since its membership was asked for, so that its offsets were not taken. It is not
+    /// committed for sure.
+    #[error("the group was rebalanced while offsets were added to a transaction: {0}")]
+    Stale(KafkaError),
     /// Nothing of it is visible, or nobody knows yet.
     #[error("the transaction was given up: {0}")]
     GivenUp(String),
@@ -61,6 +65,9 @@ impl TransactionError {
                 | E::UnsupportedFeature
                 | E::InvalidTransactionTimeout,
             ) => TransactionError::Refused { id, source },
+            Some(E::IllegalGeneration | E::RebalanceInProgress | E::StaleMemberEpoch) => {
+                TransactionError::Stale(source)
+            }
             _ => TransactionError::GivenUp(format!("{doing}: {source}")),
         }
     }
@@ -130,9 +137,9 @@ impl Outlet {
     /// When the producer cannot go on: also if the one before may end twice.
     pub fn begin(&self) -> Result<(), TransactionError> {
         let requests = &self.producer.context().requests;
-        let is_first = !self.has_committed.load(Ordering::Relaxed);
+        let is_first = !self.has_ended.load(Ordering::Relaxed);
         if !is_first && requests.may_come_again() && !planted::has(&Defect::ReuseProducer) {
-            let why = "the one before is committed, but that was asked for twice, and the other request may still come";
+            let why = "the end of the one before was asked for twice, and the other request may still come";
             return Err(TransactionError::GivenUp(why.into()));
         }
         requests.reset();
@@ -154,17 +161,21 @@ impl Outlet {
             .commit_transaction(self.open_at_most.mul_f64(FOR_COMMIT))
             .map_err(|error| self.failed("committing a transaction", error))?;
         // A transaction without anything in it is not ended on the cluster.
-        let has_ended = offsets.count() > 0;
-        self.has_committed.store(has_ended, Ordering::Relaxed);
+        let was_open = offsets.count() > 0;
+        self.has_ended.store(was_open, Ordering::Relaxed);
         Ok(())
     }
 
-    /// Ends an open transaction so that nothing of it is ever visible. Readers would else wait for the cluster to end it;
-    /// if this fails, they do.
-    pub fn abort(&self, patience: Duration) {
-        if let Err(error) = self.producer.abort_transaction(patience) {
-            tracing::debug!("ending a transaction: {error}");
-        }
+    /// Ends an open transaction so that nothing of it is ever visible. Readers would else wait for the cluster to end it.
+    ///
+    /// # Errors
+    /// When it is not certain that it has ended.
+    pub fn abort(&self, patience: Duration) -> Result<(), TransactionError> {
+        self.producer
+            .abort_transaction(patience)
+            .map_err(|error| self.failed("ending a transaction", error))?;
+        self.has_ended.store(true, Ordering::Relaxed);
+        Ok(())
     }
 
     fn failed(&self, doing: &str, error: KafkaError) -> TransactionError {

@@ -43,8 +43,8 @@ pub(super) struct Delivery {
     refused: Option<String>,
     /// Since when a transaction is open, where outputs and offsets are one.
     open: Option<Instant>,
-    /// What was acknowledged in it: the topic, and whether it went by reference.
-    written: Vec<(OutputTopic, bool)>,
+    /// What was acknowledged in it.
+    written: Vec<Message>,
     oversize: Arc<Oversize>,
 }
 
@@ -150,17 +150,27 @@ impl Delivery {
         self.begin()?;
         self.outlet.commit(claim)?;
         self.open = None;
-        for (topic, by_reference) in self.written.drain(..) {
-            count(&self.metrics, topic, by_reference);
+        for message in self.written.drain(..) {
+            count(&self.metrics, &message);
         }
         Ok(())
     }
 
     /// Ends the open transaction, if there is one: nobody goes on with it.
     pub(super) fn abort(&mut self) {
-        if self.open.take().is_some() {
-            self.outlet.abort(ABORT);
+        if self.open.take().is_some()
+            && let Err(error) = self.outlet.abort(ABORT)
+        {
+            tracing::debug!("{error}");
         }
+    }
+
+    /// Ends the open transaction and produces all that was in it in a new one.
+    pub(super) fn open_anew(&mut self) -> Result<(), LineError> {
+        self.outlet.abort(ABORT)?;
+        self.open = None;
+        let messages = std::mem::take(&mut self.written);
+        self.dispatch(Flight::empty(Instant::now()), messages)
     }
 
     /// What was too large below these positions is done with.
@@ -213,28 +223,37 @@ impl Delivery {
     /// Produces a batch's messages.
     pub(super) fn send_off(
         &mut self,
-        mut flight: Flight,
+        flight: Flight,
         parcels: Vec<Parcel>,
     ) -> Result<(), LineError> {
-        if self.is_transactional() && !parcels.is_empty() {
-            self.begin()?;
-        }
-        flight.waiting = parcels.len();
-        let number_of_flight = self.first_flight + self.flights.len() as u64;
-        self.flights.push_back(flight);
-        for parcel in parcels {
-            let number = self.first_message + self.messages.len() as u64;
+        let message = |parcel: Parcel| {
             let oversize = self.oversize.places().contains(&parcel.about);
             let (outgoing, by_reference) = match oversize {
                 true => (parcel.by_reference, None),
                 false => (parcel.whole, Some(parcel.by_reference)),
             };
-            self.messages.push_back(Some(Message {
-                flight: number_of_flight,
+            Message {
+                flight: 0,
                 about: parcel.about,
                 outgoing,
                 by_reference,
-            }));
+            }
+        };
+        let messages = parcels.into_iter().map(message).collect();
+        self.dispatch(flight, messages)
+    }
+
+    fn dispatch(&mut self, mut flight: Flight, messages: Vec<Message>) -> Result<(), LineError> {
+        if self.is_transactional() && !messages.is_empty() {
+            self.begin()?;
+        }
+        flight.waiting = messages.len();
+        let number_of_flight = self.first_flight + self.flights.len() as u64;
+        self.flights.push_back(flight);
+        for mut message in messages {
+            let number = self.first_message + self.messages.len() as u64;
+            message.flight = number_of_flight;
+            self.messages.push_back(Some(message));
             self.produce(number)?;
         }
         Ok(())
@@ -267,6 +286,11 @@ impl Delivery {
         self.messages.get_mut(at)?.as_mut()
     }
 
+    fn take_message(&mut self, number: u64) -> Option<Message> {
+        let at = usize::try_from(number.checked_sub(self.first_message)?).ok()?;
+        self.messages.get_mut(at)?.take()
+    }
+
     /// Takes a report in.
     pub(super) fn settle(&mut self, report: Report) -> Result<(), LineError> {
         match report.outcome {
@@ -288,17 +312,10 @@ impl Delivery {
     }
 
     fn delivered(&mut self, number: u64) {
-        let Some(message) = self.message(number) else {
+        let Some(message) = self.take_message(number) else {
             return;
         };
-        let (flight, topic) = (message.flight, message.outgoing.to);
-        let by_reference = message.by_reference.is_none();
-        if let Some(slot) = self
-            .messages
-            .get_mut((number - self.first_message) as usize)
-        {
-            *slot = None;
-        }
+        let flight = message.flight;
         while let Some(None) = self.messages.front() {
             self.messages.pop_front();
             self.first_message += 1;
@@ -308,9 +325,9 @@ impl Delivery {
         }
         self.refused = None;
         if self.open.is_some() {
-            self.written.push((topic.into(), by_reference));
+            self.written.push(message);
         } else {
-            count(&self.metrics, topic.into(), by_reference);
+            count(&self.metrics, &message);
         }
     }
 
@@ -402,9 +419,9 @@ impl Delivery {
 }
 
 /// Counts a message that is there for good.
-fn count(metrics: &Metrics, topic: OutputTopic, by_reference: bool) {
-    metrics.published.get(topic).inc();
-    if by_reference {
+fn count(metrics: &Metrics, message: &Message) {
+    metrics.published.get(message.outgoing.to.into()).inc();
+    if message.by_reference.is_none() {
         metrics.published_by_reference.inc();
     }
 }

@@ -58,6 +58,14 @@ impl LineError {
         }
     }
 
+    /// Whether a transaction came to nothing because the group was rebalanced meanwhile.
+    pub(super) fn is_stale(&self) -> bool {
+        matches!(
+            self,
+            LineError::Output(OutletError::Transaction(TransactionError::Stale(_)))
+        )
+    }
+
     /// Whether a line with new clients can go on where this one had committed: the transaction at hand came to
     /// nothing, or nobody knows what came of it; or records were lost, and it is to go on behind them.
     #[must_use]
@@ -65,7 +73,7 @@ impl LineError {
         let given_up = |error: &OutletError| {
             matches!(
                 error,
-                OutletError::Transaction(TransactionError::GivenUp(_))
+                OutletError::Transaction(TransactionError::GivenUp(_) | TransactionError::Stale(_))
             )
         };
         matches!(self, LineError::Output(error) if given_up(error))

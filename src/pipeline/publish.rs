@@ -28,6 +28,11 @@ use crate::kafka::{Intake, Position};
 use crate::metrics::{CommitResult, Metrics, Queue, Stage};
 use crate::planted::{self, Defect};
 
+/// How often a transaction is tried whose offsets come with a membership of the past, and the pause for the consumer to hear
+/// of the new one.
+const ATTEMPTS: usize = 10;
+const BETWEEN: Duration = Duration::from_millis(50);
+
 /// How long the last commit is tried.
 const LAST_COMMIT: Duration = Duration::from_secs(5);
 
@@ -380,8 +385,21 @@ impl Publish {
     }
 
     fn commit_transaction(&mut self, moved: &[Position]) -> Result<(), LineError> {
-        let claim = self.intake.claim(moved)?;
-        self.delivery.commit(&claim)?;
+        let mut attempts = 0;
+        loop {
+            let claim = self.intake.claim(moved)?;
+            match self.delivery.commit(&claim) {
+                // To start over would have this instance leave the group and come back, which is a rebalance again.
+                Err(error) if error.is_stale() && attempts < ATTEMPTS => {
+                    attempts += 1;
+                    tracing::debug!("{error}; all of it again");
+                    std::thread::sleep(BETWEEN);
+                    self.delivery.open_anew()?;
+                    self.drain()?;
+                }
+                outcome => break outcome?,
+            }
+        }
         self.delivery.passed(moved);
         for flight in self.uncommitted.drain(..) {
             self.reporter.landed(&flight);
