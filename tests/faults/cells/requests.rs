@@ -89,7 +89,8 @@ fn join(scene: &Scene<'_>) -> Request {
 
 /// Fed bit by bit, so that there is work before, in and after each of the troubles.
 fn disturb(scene: &mut Scene<'_>, request: Request, harm: Harm) -> String {
-    const TIMES: usize = 3;
+    // What a defect makes of one request is a matter of chance.
+    let times = if scene.planted.is_some() { 15 } else { 3 };
     let proxy = scene.cluster.proxy.as_ref().unwrap();
     let setup = scene
         .instance("a")
@@ -110,13 +111,13 @@ fn disturb(scene: &mut Scene<'_>, request: Request, harm: Harm) -> String {
         harm,
         skip: if request == Request::JoinGroup { 0 } else { 4 },
         every: 5,
-        times: TIMES,
+        times,
     });
     let mut daemon = Outlierd::start(&setup);
     let mut fed = 0.0;
     while fed < 1.0 {
-        let next = if proxy.fired() < TIMES {
-            fed + 0.02
+        let next = if proxy.fired() < times {
+            fed + 0.3 / (5 * times) as f64
         } else {
             1.0
         };

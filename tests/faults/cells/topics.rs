@@ -83,6 +83,9 @@ pub fn output_refused(scene: &mut Scene<'_>) -> String {
         }),
     }
     assert_eq!(daemon.get("/livez").0, 200);
+    if scene.planted.is_some() {
+        scene.wait_committed(0.52);
+    }
     daemon.kill();
     let committed = scene.committed();
     scene.refuse_outliers(false);
