@@ -62,9 +62,9 @@ impl Reporting {
         }
     }
 
-    /// Why no broker is connected: what keeps this client out, if it is that.
+    /// Why no broker is connected: what keeps this client out, if it is that for sure.
     fn why_not(&self, otherwise: &str) -> String {
-        let fault = self.access.fault();
+        let fault = self.access.fault().filter(|fault| fault.is_certain);
         fault.map_or_else(|| otherwise.to_owned(), |fault| fault.to_string())
     }
 

@@ -306,6 +306,8 @@ impl Publish {
     /// this thread has a deadline of its own, and what is not durable is not committed.
     fn drain(&mut self) -> Result<(), LineError> {
         let reports = self.delivery.reports();
+        // One without messages waits for no report.
+        self.land();
         while !self.delivery.is_empty() {
             self.delivery.check_open(Instant::now())?;
             if let Ok(report) = reports.recv_timeout(self.commit_interval) {

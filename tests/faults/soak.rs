@@ -50,7 +50,8 @@ pub fn soak(scene: &mut Scene<'_>, time: Duration) -> bool {
         .as_ref()
         .expect("brokers of our own")
         .address;
-    let steady = Outlierd::start(&scene.instance("steady"));
+    let setup = scene.instance("steady");
+    let steady = Outlierd::start(&setup);
     let harmed = scene
         .instance("harmed")
         .set("kafka", "brokers", &format!("{:?}", proxy.to_string()))

@@ -234,6 +234,8 @@ fn consumer(address: &str, group: &str) -> BaseConsumer {
         .set("enable.auto.commit", "false")
         .set("enable.partition.eof", "true")
         .set("fetch.wait.max.ms", "10")
+        // Brokers stand still in some tests.
+        .set("socket.timeout.ms", "3000")
         .create()
         .unwrap()
 }
