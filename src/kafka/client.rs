@@ -23,9 +23,9 @@ pub enum ClientError {
     Settings(KafkaError),
     #[error("no broker of {brokers} answers ({source}): {remedy}")]
     Unreachable {
-        brokers: String,
+        brokers: Box<str>,
         source: KafkaError,
-        remedy: String,
+        remedy: Box<str>,
     },
     #[error(transparent)]
     Access(#[from] AccessFault),
@@ -166,7 +166,7 @@ impl ClientError {
             ) => ClientError::Unreachable {
                 brokers,
                 source,
-                remedy: format!("{IS_IT_UP}, or {}", fault.remedy),
+                remedy: format!("{IS_IT_UP}, or {}", fault.remedy).into(),
             },
             (error, _) => error,
         }
@@ -185,9 +185,9 @@ impl ClientError {
                 | RDKafkaErrorCode::OperationTimedOut
                 | RDKafkaErrorCode::Resolve,
             ) => ClientError::Unreachable {
-                brokers: connection.brokers.clone(),
+                brokers: connection.brokers.as_str().into(),
                 source,
-                remedy: IS_IT_UP.to_owned(),
+                remedy: IS_IT_UP.into(),
             },
             _ => ClientError::Request { what, source },
         }
@@ -204,9 +204,9 @@ pub(super) fn cluster_id<C: ClientContext>(
 ) -> Result<String, ClientError> {
     let id = client.fetch_cluster_id(PATIENCE);
     id.ok_or_else(|| ClientError::Unreachable {
-        brokers: connection.brokers.clone(),
+        brokers: connection.brokers.as_str().into(),
         source: KafkaError::MetadataFetch(RDKafkaErrorCode::OperationTimedOut),
-        remedy: IS_IT_UP.to_owned(),
+        remedy: IS_IT_UP.into(),
     })
 }
 

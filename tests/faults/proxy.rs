@@ -95,7 +95,7 @@ impl State {
     fn harm(&self, number: i16) -> Option<Harm> {
         let plan = (*self.plan.lock().unwrap()).filter(|plan| plan.request as i16 == number)?;
         let seen = self.seen.fetch_add(1, Ordering::SeqCst);
-        let turn = seen >= plan.skip && (seen - plan.skip) % plan.every == 0;
+        let turn = seen >= plan.skip && (seen - plan.skip).is_multiple_of(plan.every);
         if !turn || self.fired.load(Ordering::SeqCst) >= plan.times {
             return None;
         }
