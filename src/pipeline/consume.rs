@@ -1,6 +1,6 @@
 //! The consume thread: polls Kafka, fills batches, deals them to the score threads in turn.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -9,6 +9,7 @@ use crossbeam_channel::{
     Receiver, RecvTimeoutError, SendTimeoutError, Sender, TryRecvError, bounded,
 };
 
+use super::dealer::Dealer;
 use super::sandbox::Sandbox;
 use super::score::{Control, Work};
 use super::{Batch, LineError};
@@ -32,70 +33,6 @@ const MARKERS: i64 = 8;
 /// Records that the client holds already are taken so many at a time: to ask for the time, and to
 /// tell that this thread is alive, for each of them would cost as much as to take it.
 const AT_ONCE: usize = 64;
-
-/// Deals work to the score threads in turn. Shared with the rebalance callback, which runs within
-/// a poll of this same thread: the lock is never contended.
-pub(super) struct Dealer {
-    workers: Vec<Sender<Work>>,
-    turn: usize,
-    /// Revokes that found no room in time: they go before everything else.
-    owed: VecDeque<Work>,
-}
-
-impl Dealer {
-    pub(super) fn new(workers: Vec<Sender<Work>>) -> Arc<Mutex<Dealer>> {
-        Arc::new(Mutex::new(Dealer {
-            workers,
-            turn: 0,
-            owed: VecDeque::new(),
-        }))
-    }
-
-    /// Hands `work` to the thread whose turn it is, or back if that takes longer than `patience`.
-    pub(super) fn deal(
-        &mut self,
-        work: Work,
-        patience: Duration,
-    ) -> Result<(), SendTimeoutError<Work>> {
-        while let Some(owed) = self.owed.pop_front() {
-            match self.hand(owed, patience) {
-                Ok(()) => {}
-                Err(SendTimeoutError::Timeout(owed)) => {
-                    self.owed.push_front(owed);
-                    return Err(SendTimeoutError::Timeout(work));
-                }
-                Err(SendTimeoutError::Disconnected(_)) => break,
-            }
-        }
-        self.hand(work, patience)
-    }
-
-    /// The same for what must not be left out, however late it comes. Says whether it was dealt in time.
-    pub(super) fn deal_or_owe(&mut self, work: Work, patience: Duration) -> bool {
-        match self.deal(work, patience) {
-            Ok(()) => true,
-            Err(SendTimeoutError::Timeout(work)) => {
-                self.owed.push_back(work);
-                false
-            }
-            Err(SendTimeoutError::Disconnected(_)) => false,
-        }
-    }
-
-    fn hand(&mut self, work: Work, patience: Duration) -> Result<(), SendTimeoutError<Work>> {
-        let Some(worker) = self.workers.get(self.turn) else {
-            return Err(SendTimeoutError::Disconnected(work));
-        };
-        worker.send_timeout(work, patience)?;
-        self.turn = (self.turn + 1) % self.workers.len();
-        Ok(())
-    }
-
-    /// Ends the score threads once they have done what they hold.
-    pub(super) fn end(&mut self) {
-        self.workers.clear();
-    }
-}
 
 /// The consume thread's state. The intake stands beside it, because a polled record borrows it.
 pub(super) struct Consume {

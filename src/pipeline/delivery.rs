@@ -1,13 +1,13 @@
 //! Messages on their way out, and the batches that wait for them.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::Receiver;
 
-use super::{Batch, Judged, LineError};
-use crate::detect::Pace;
+use super::LineError;
+use super::flight::Flight;
 use crate::kafka::{
     Claim, Destination, Outgoing, Outlet, Position, Refusal, Report, Sent, TransactionError,
 };
@@ -67,60 +67,12 @@ impl Oversize {
     }
 }
 
-/// A judged batch on its way out.
-pub(super) struct Flight {
-    /// Of each partition in the batch, the offset after its last record.
-    pub(super) next: BTreeMap<i32, i64>,
-    /// The pace of each of them up to there, if the budget is one a day.
-    pub(super) paces: BTreeMap<i32, Pace>,
-    /// Oldest and newest record time, epoch milliseconds, of records that have one.
-    pub(super) times: Option<(i64, i64)>,
-    pub(super) judged: Judged,
-    pub(super) bytes: usize,
-    pub(super) since: Instant,
-    waiting: usize,
-}
-
 struct Message {
     flight: u64,
     about: (i32, i64),
     outgoing: Outgoing,
     /// What to publish if that is too large; `None` once it is this that was produced.
     by_reference: Option<Outgoing>,
-}
-
-impl Flight {
-    /// Messages about no record.
-    pub(super) fn empty(since: Instant) -> Flight {
-        Flight::new(&Batch::default(), Judged::default(), since)
-    }
-
-    pub(super) fn new(batch: &Batch, judged: Judged, since: Instant) -> Flight {
-        let mut next = BTreeMap::new();
-        let mut times: Option<(i64, i64)> = None;
-        // Offsets rise within a partition: the last one stays.
-        for run in batch.records().chunk_by(|a, b| a.partition == b.partition) {
-            next.extend(run.last().map(|last| (last.partition, last.offset + 1)));
-        }
-        for record in batch.records() {
-            if record.timestamp_ms >= 0 {
-                let (oldest, newest) = times.unwrap_or((i64::MAX, i64::MIN));
-                times = Some((
-                    oldest.min(record.timestamp_ms),
-                    newest.max(record.timestamp_ms),
-                ));
-            }
-        }
-        Flight {
-            next,
-            paces: BTreeMap::new(),
-            times,
-            judged,
-            bytes: batch.bytes(),
-            since,
-            waiting: 0,
-        }
-    }
 }
 
 impl Delivery {

@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, bounded, select};
 
 use super::audit::Audit;
-use super::consume::{Consume, Dealer};
+use super::consume::Consume;
+use super::dealer::Dealer;
 use super::delivery::{Delivery, Oversize};
 use super::message::{Messages, Origin};
 use super::publish::Publish;

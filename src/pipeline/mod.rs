@@ -17,9 +17,12 @@
 
 mod audit;
 mod batch;
+mod commit;
 mod consume;
+mod dealer;
 mod delivery;
 mod error;
+mod flight;
 mod judge;
 mod letter;
 mod line;

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::delivery::{Delivery, Flight};
+use super::delivery::Delivery;
+use super::flight::Flight;
 use crate::kafka::Position;
 use crate::metrics::{Disposition, Metrics, Queue, SkipReason, Stage};
 

@@ -101,6 +101,10 @@ impl Client {
             .set("bootstrap.servers", &self.address)
             .set("linger.ms", "20")
             .set("compression.type", "lz4")
+            // Brokers stand still in some tests: what they do not answer is sent to others, and stands there once.
+            .set("enable.idempotence", "true")
+            .set("socket.timeout.ms", "3000")
+            .set("request.timeout.ms", "3000")
             .create()
             .unwrap();
         for record in records {
@@ -110,7 +114,7 @@ impl Client {
             sent.timestamp = record.time_ms;
             producer.send(sent).map_err(|(error, _)| error).unwrap();
         }
-        producer.flush(PATIENCE).unwrap();
+        producer.flush(2 * PATIENCE).unwrap();
     }
 
     /// Everything that stands on `topic` now, in order within a partition.
