@@ -44,7 +44,7 @@ fn refusal(error: &KafkaError) -> String {
             "; set \"sasl.mechanism\" to PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 or OAUTHBEARER, and build outlierd with \
              `--features tls`"
         }
-        () if told.contains("not supported in this build") => {
+        () if told.contains("in this build") || told.contains("at build time") => {
             "; build outlierd with `--features tls`"
         }
         () => "",
