@@ -74,6 +74,21 @@ const CLIENT_CERTIFICATE: &str = "check \"ssl.keystore.location\", or \"ssl.cert
 pub(super) const AUTHORITY: &str =
     "check \"ssl.ca.location\": it is to hold the authority that signed the brokers' certificates";
 
+/// What it may be if a client with these settings has met nothing and is not let in either: a broker that misses a
+/// certificate hangs up, and whether its last word is heard is a matter of chance.
+pub(super) fn silent(config: &ClientConfig) -> Option<&'static str> {
+    let is_tls = config
+        .get("security.protocol")
+        .is_some_and(|it| it.eq_ignore_ascii_case("ssl"));
+    let keys = [
+        "ssl.certificate.location",
+        "ssl.certificate.pem",
+        "ssl.keystore.location",
+    ];
+    let shows_none = keys.iter().all(|key| config.get(key).is_none());
+    (is_tls && shows_none).then_some(CLIENT_CERTIFICATE)
+}
+
 fn credentials(config: &ClientConfig, reason: &str) -> String {
     let mechanism = ["sasl.mechanism", "sasl.mechanisms"]
         .iter()

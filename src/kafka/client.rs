@@ -7,7 +7,7 @@ use rdkafka::client::Client;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
-use super::access::AccessFault;
+use super::access::{self, AccessFault};
 use crate::config;
 
 /// How long a request for metadata or watermarks may take.
@@ -154,21 +154,24 @@ impl Connection {
 }
 
 impl ClientError {
-    /// What a failed request comes to, for a client that has met `fault`.
-    pub(super) fn met(self, fault: Option<AccessFault>) -> ClientError {
-        match (self, fault) {
-            (_, Some(fault)) if fault.is_certain => ClientError::Access(fault),
+    /// What a failed request comes to, for a client with the settings `config` that has met `fault`.
+    pub(super) fn met(self, config: &ClientConfig, fault: Option<AccessFault>) -> ClientError {
+        let hint = fault.as_ref().map(|fault| fault.remedy.as_str());
+        let hint = hint.or(access::silent(config)).map(str::to_owned);
+        match (self, fault, hint) {
+            (_, Some(fault), _) if fault.is_certain => ClientError::Access(fault),
             (
                 ClientError::Unreachable {
                     brokers, source, ..
                 },
-                Some(fault),
+                _,
+                Some(hint),
             ) => ClientError::Unreachable {
                 brokers,
                 source,
-                remedy: format!("{IS_IT_UP}, or {}", fault.remedy).into(),
+                remedy: format!("{IS_IT_UP}, or {hint}").into(),
             },
-            (error, _) => error,
+            (error, ..) => error,
         }
     }
 

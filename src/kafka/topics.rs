@@ -15,7 +15,10 @@ use super::access::Doorstep;
 use super::client::{ClientError, Connection, PATIENCE};
 use super::topic_id::can_answer;
 
-/// How long one question waits, of all that are asked within [`PATIENCE`].
+/// How long a client asks that is not let in: what that may be is said within ten seconds.
+const ASKING: Duration = Duration::from_secs(8);
+
+/// How long one question waits, of all that are asked within [`ASKING`].
 const TURN: Duration = Duration::from_millis(500);
 
 /// Why a topic cannot be used.
@@ -46,7 +49,7 @@ pub fn partitions(connection: &Connection, topic: &str) -> Result<i32, TopicFaul
         .map_err(ClientError::Settings)?;
     let metadata = ask(&asking, topic).map_err(|source| {
         ClientError::request(connection, format!("for topic {topic}"), source)
-            .met(asking.context().access.fault())
+            .met(&config, asking.context().access.fault())
     })?;
     count(&metadata, connection, topic)
 }
@@ -58,7 +61,7 @@ fn ask(asking: &BaseConsumer<Doorstep>, topic: &str) -> Result<Metadata, KafkaEr
         let asked = asking.fetch_metadata(Some(topic), TURN);
         // It has no assignment: only events come of it.
         asking.poll(Duration::ZERO);
-        let hopeless = began.elapsed() > PATIENCE || asking.context().is_turned_away();
+        let hopeless = began.elapsed() > ASKING || asking.context().is_turned_away();
         if asked.is_ok() || hopeless {
             return asked;
         }

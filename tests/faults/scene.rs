@@ -33,6 +33,10 @@ pub struct Scene<'a> {
     pub stream: Stream,
     /// Whether the group uses the classic protocol.
     pub classic: bool,
+    /// Whether each instance is a static member of the group, which keeps its partitions while it is away for a moment.
+    pub is_static: bool,
+    /// How the classic protocol assigns partitions, if not as the daemon would have it.
+    pub strategy: Option<&'static str>,
     /// Whether the daemons keep an audit.
     pub audited: bool,
     /// The defect that the daemons have.
@@ -92,6 +96,8 @@ impl<'a> Scene<'a> {
             client,
             stream,
             classic: false,
+            is_static: false,
+            strategy: None,
             audited: false,
             planted: None,
             name,
@@ -117,6 +123,22 @@ impl<'a> Scene<'a> {
                 .set("kafka.properties", "group.protocol", "\"classic\"")
                 .set("kafka.properties", "session.timeout.ms", "\"3000\"")
                 .set("kafka.properties", "heartbeat.interval.ms", "\"300\""),
+            false => setup,
+        };
+        let setup = match self.strategy {
+            Some(name) => setup.set(
+                "kafka.properties",
+                "partition.assignment.strategy",
+                &format!("{name:?}"),
+            ),
+            None => setup,
+        };
+        let setup = match self.is_static {
+            true => setup.set(
+                "kafka.properties",
+                "group.instance.id",
+                &format!("{instance:?}"),
+            ),
             false => setup,
         };
         let setup = match self.audited {

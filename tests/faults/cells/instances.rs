@@ -163,6 +163,18 @@ pub fn rolling_restart(scene: &mut Scene<'_>) -> String {
     "three restarts".into()
 }
 
+/// The oldest way to assign partitions: all are taken away at each rebalance.
+pub fn range(scene: &mut Scene<'_>) -> String {
+    scene.strategy = Some("range");
+    come_and_go(scene)
+}
+
+/// Members that keep their partitions over a restart.
+pub fn static_members(scene: &mut Scene<'_>) -> String {
+    scene.is_static = true;
+    rolling_restart(scene)
+}
+
 /// A second instance with the name of the first: the first one ends, and says both causes.
 pub fn one_name_twice(scene: &mut Scene<'_>) -> String {
     scene.feed(0.5);

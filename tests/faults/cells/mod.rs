@@ -128,7 +128,7 @@ const ONCE: &[Mode] = &[ExactlyOnce];
 
 pub const CELLS: &[Cell] = &[
     cell("undisturbed", instances::undisturbed).strict().quick(),
-    cell("sigkill", instances::sigkill).quick(),
+    cell("sigkill", instances::sigkill),
     cell("audited-sigkill", instances::sigkill)
         .audited()
         .quick(),
@@ -144,6 +144,11 @@ pub const CELLS: &[Cell] = &[
         .classic()
         .strict(),
     cell("classic-come-and-go", instances::come_and_go)
+        .classic()
+        .strict(),
+    cell("classic-range", instances::range).classic().strict(),
+    cell("static-members", instances::static_members).strict(),
+    cell("classic-static-members", instances::static_members)
         .classic()
         .strict(),
     cell("classic-sigkill", instances::sigkill).classic(),
@@ -167,6 +172,11 @@ pub const CELLS: &[Cell] = &[
         .strict()
         .on(Kind::One),
     cell("clock-jumps", pressure::clock_jumps).strict(),
+    disturbed("killed-before-delivery", requests::killed_before_delivery),
+    disturbed("killed-before-report", requests::killed_before_report),
+    disturbed("killed-before-commit", requests::killed_before_commit),
+    disturbed("killed-before-end", requests::killed_before_end).only(ONCE),
+    disturbed("killed-after-end", requests::killed_after_end).only(ONCE),
     disturbed("produce-cut", requests::produce_cut),
     disturbed("produce-unanswered", requests::produce_unanswered),
     disturbed("produce-swallowed", requests::produce_swallowed),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::instances::stop;
-use crate::harness::Outlierd;
+use crate::harness::{Outlierd, until};
 use crate::proxy::{Harm, Plan, Request};
 use crate::scene::{Mode, Scene};
 
@@ -69,6 +69,57 @@ pub fn join_unanswered(scene: &mut Scene<'_>) -> String {
 
 pub fn join_swallowed(scene: &mut Scene<'_>) -> String {
     disturb(scene, join(scene), Harm::Swallowed)
+}
+
+pub fn killed_before_delivery(scene: &mut Scene<'_>) -> String {
+    kill_at(scene, Request::Produce, Harm::Swallowed)
+}
+
+/// The messages are there, and nobody has heard of it.
+pub fn killed_before_report(scene: &mut Scene<'_>) -> String {
+    kill_at(scene, Request::Produce, Harm::Unanswered)
+}
+
+pub fn killed_before_commit(scene: &mut Scene<'_>) -> String {
+    kill_at(scene, commit(scene), Harm::Swallowed)
+}
+
+pub fn killed_before_end(scene: &mut Scene<'_>) -> String {
+    kill_at(scene, Request::EndTxn, Harm::Swallowed)
+}
+
+/// The transaction is committed, and nobody has heard of it.
+pub fn killed_after_end(scene: &mut Scene<'_>) -> String {
+    kill_at(scene, Request::EndTxn, Harm::Unanswered)
+}
+
+/// SIGKILL in the moment in which a request is harmed, three times.
+fn kill_at(scene: &mut Scene<'_>, request: Request, harm: Harm) -> String {
+    scene.feed(1.0);
+    let proxy = scene.cluster.proxy.as_ref().unwrap();
+    let address = format!("{:?}", proxy.address.to_string());
+    let setup = scene.instance("a").set("kafka", "brokers", &address);
+    let mut kills = Vec::new();
+    for share in [0.1, 0.35, 0.6] {
+        let daemon = Outlierd::start(&setup);
+        scene.wait_committed(share);
+        proxy.arm(Plan {
+            request,
+            harm,
+            skip: 0,
+            every: 1,
+            times: 1,
+        });
+        until("the request", || (proxy.fired() > 0).then_some(()));
+        daemon.kill();
+        proxy.disarm();
+        kills.push(scene.committed().to_string());
+    }
+    let mut daemon = Outlierd::start(&setup);
+    scene.heal();
+    scene.wait_all();
+    stop(&mut daemon);
+    format!("killed at {}", kills.join(", "))
 }
 
 /// What brings offsets to the cluster.

@@ -102,7 +102,6 @@ pub fn refusals(scene: &mut Scene<'_>) -> String {
             gates.elsewhere(instance()),
             "its certificate is for 127.0.0.2, not for 127.0.0.1: name the broker in kafka.brokers",
         ),
-        ("no certificate", anonymous, "\"ssl.certificate.location\""),
         ("no rights", scram(GUEST), "\"sasl.username\""),
     ];
     let mut said = Vec::new();
@@ -131,18 +130,18 @@ pub fn refusals(scene: &mut Scene<'_>) -> String {
     let plaintext = scram(OWNER)
         .set("kafka.properties", "sasl.mechanism", "")
         .set("kafka.properties", "security.protocol", "\"plaintext\"");
-    let began = Instant::now();
-    let daemon = Outlierd::start(&plaintext);
-    until("the protocol to be named", || {
-        daemon
-            .stderr()
-            .contains("\"security.protocol\"")
-            .then_some(())
-    });
-    let took = began.elapsed();
-    assert!(took < SAID, "another protocol took {took:?}");
-    said.push(format!("another protocol {:.1} s", took.as_secs_f64()));
-    drop(daemon);
+    // And whether its last word is heard, that it misses a certificate, is a matter of chance.
+    for (door, setup, names) in [
+        ("another protocol", plaintext, "\"security.protocol\""),
+        ("no certificate", anonymous, "\"ssl.certificate.location\""),
+    ] {
+        let began = Instant::now();
+        let daemon = Outlierd::start(&setup);
+        until(names, || daemon.stderr().contains(names).then_some(()));
+        let took = began.elapsed();
+        assert!(took < SAID, "{door} took {took:?}");
+        said.push(format!("{door} {:.1} s", took.as_secs_f64()));
+    }
     let setup = scram(OWNER);
     works(scene, &setup);
     format!("said: {}", said.join(", "))
