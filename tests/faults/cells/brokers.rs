@@ -3,6 +3,7 @@
 use rustix::process::Signal;
 
 use super::instances::stop;
+use crate::cluster::Cluster;
 use crate::harness::{Outlierd, until};
 use crate::scene::Scene;
 
@@ -38,32 +39,32 @@ pub fn broker_paused(scene: &mut Scene<'_>) -> String {
 
 /// Of three nodes each is killed once, so that every leader and every coordinator was: two are enough to go on.
 pub fn each_node_killed(scene: &mut Scene<'_>) -> String {
-    let mut daemon = Outlierd::start_ready(&scene.instance("a"));
-    for node in 0..3 {
-        let share = 0.3 * node as f64;
-        scene.cluster.kill(node);
-        scene.feed_range(scene.rows(share, share + 0.3));
-        scene.wait_committed(share + 0.3);
-        scene.cluster.start_again(node);
-        scene.cluster.wait();
-    }
-    scene.feed_rest(0.9);
-    scene.heal();
-    scene.wait_all();
-    daemon.wait_ready();
-    stop(&mut daemon);
+    each_node(scene, Cluster::kill, Cluster::start_again);
     "three kills, work after each".into()
 }
 
 /// Of three nodes one after the other stands still for longer than its session: its partitions get another leader.
 pub fn each_node_paused(scene: &mut Scene<'_>) -> String {
+    let stop = |cluster: &mut Cluster, node| cluster.signal(node, Signal::STOP);
+    each_node(scene, stop, |cluster, node| {
+        cluster.signal(node, Signal::CONT)
+    });
+    "three pauses, work in each".into()
+}
+
+/// There is work while each node in turn is gone.
+fn each_node(
+    scene: &mut Scene<'_>,
+    strike: impl Fn(&mut Cluster, usize),
+    mend: impl Fn(&mut Cluster, usize),
+) {
     let mut daemon = Outlierd::start_ready(&scene.instance("a"));
     for node in 0..3 {
         let share = 0.3 * node as f64;
-        scene.cluster.signal(node, Signal::STOP);
+        strike(scene.cluster, node);
         scene.feed_range(scene.rows(share, share + 0.3));
         scene.wait_committed(share + 0.3);
-        scene.cluster.signal(node, Signal::CONT);
+        mend(scene.cluster, node);
         scene.cluster.wait();
     }
     scene.feed_rest(0.9);
@@ -71,7 +72,6 @@ pub fn each_node_paused(scene: &mut Scene<'_>) -> String {
     scene.wait_all();
     daemon.wait_ready();
     stop(&mut daemon);
-    "three pauses, work in each".into()
 }
 
 /// Two of three nodes are gone: nothing can be written, nothing is skipped, and it goes on when one is back.

@@ -2,7 +2,7 @@
 
 use rustix::process::Signal;
 
-use crate::harness::{Outlierd, until};
+use crate::harness::{Outlierd, Setup, until};
 use crate::load::Load;
 use crate::resources::memory_kib;
 use crate::scene::{Mode, Scene};
@@ -21,42 +21,42 @@ pub fn undisturbed(scene: &mut Scene<'_>) -> String {
 
 /// Killed three times in the middle of its work.
 pub fn sigkill(scene: &mut Scene<'_>) -> String {
-    scene.feed(1.0);
     let setup = scene.instance("a");
-    let mut kills = Vec::new();
-    for share in [0.1, 0.35, 0.6] {
-        let daemon = Outlierd::start(&setup);
-        scene.wait_committed(share);
-        daemon.kill();
-        let committed = scene.committed();
-        assert!(committed < scene.stream.len(), "the kill came too late");
-        kills.push(committed.to_string());
-    }
-    let mut daemon = Outlierd::start(&setup);
-    scene.heal();
-    scene.wait_all();
-    stop(&mut daemon);
-    format!("killed at {}", kills.join(", "))
+    let ends = ended_at(scene, &setup, &[0.1, 0.35, 0.6], |_, daemon| daemon.kill());
+    format!("killed at {ends}")
 }
 
 /// Told to stop in the middle of its work.
 pub fn sigterm(scene: &mut Scene<'_>) -> String {
-    scene.feed(1.0);
     let setup = scene.instance("a");
-    let mut stops = Vec::new();
-    for share in [0.2, 0.5] {
-        let mut daemon = Outlierd::start(&setup);
+    let ends = ended_at(scene, &setup, &[0.2, 0.5], |_, mut daemon| {
+        stop(&mut daemon)
+    });
+    format!("stopped at {ends}")
+}
+
+/// An instance with `setup` is ended when so much is committed, again and again, and then left to finish; says where.
+pub fn ended_at(
+    scene: &mut Scene<'_>,
+    setup: &Setup,
+    shares: &[f64],
+    end: impl Fn(&Scene<'_>, Outlierd),
+) -> String {
+    scene.feed(1.0);
+    let mut ends = Vec::new();
+    for &share in shares {
+        let daemon = Outlierd::start(setup);
         scene.wait_committed(share);
-        stop(&mut daemon);
+        end(scene, daemon);
         let committed = scene.committed();
-        assert!(committed < scene.stream.len(), "the stop came too late");
-        stops.push(committed.to_string());
+        assert!(committed < scene.stream.len(), "the end came too late");
+        ends.push(committed.to_string());
     }
-    let mut daemon = Outlierd::start(&setup);
+    let mut daemon = Outlierd::start(setup);
     scene.heal();
     scene.wait_all();
     stop(&mut daemon);
-    format!("stopped at {}", stops.join(", "))
+    ends.join(", ")
 }
 
 /// Stands still for longer than its session; another instance takes its partitions.

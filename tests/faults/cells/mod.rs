@@ -8,10 +8,12 @@ mod security;
 mod topics;
 
 use crate::cluster::Kind;
+use crate::proxy::{Harm, Request};
 use crate::scene::{Mode, Scene};
 
 use Mode::{AtLeastOnce, ExactlyOnce};
 pub use instances::stop;
+use requests::{SECOND, commit, disturb, join, kill_at};
 
 /// Defects that a daemon is given, and the cell and mode that must notice each.
 pub const PLANTED: [(&str, &str, Mode); 7] = [
@@ -172,27 +174,83 @@ pub const CELLS: &[Cell] = &[
         .strict()
         .on(Kind::One),
     cell("clock-jumps", pressure::clock_jumps).strict(),
-    disturbed("killed-before-delivery", requests::killed_before_delivery),
-    disturbed("killed-before-report", requests::killed_before_report),
-    disturbed("killed-before-commit", requests::killed_before_commit),
-    disturbed("killed-before-end", requests::killed_before_end).only(ONCE),
-    disturbed("killed-after-end", requests::killed_after_end).only(ONCE),
-    disturbed("produce-cut", requests::produce_cut),
-    disturbed("produce-unanswered", requests::produce_unanswered),
-    disturbed("produce-swallowed", requests::produce_swallowed),
-    disturbed("produce-delayed", requests::produce_delayed),
-    disturbed("commit-cut", requests::commit_cut),
-    disturbed("commit-unanswered", requests::commit_unanswered),
-    disturbed("commit-swallowed", requests::commit_swallowed),
-    disturbed("commit-late", requests::commit_late),
-    disturbed("end-cut", requests::end_cut).only(ONCE),
-    disturbed("end-unanswered", requests::end_unanswered).only(ONCE),
-    disturbed("end-swallowed", requests::end_swallowed).only(ONCE),
-    disturbed("end-delayed", requests::end_delayed).only(ONCE),
-    disturbed("end-late", requests::end_late).only(ONCE).quick(),
-    disturbed("join-unanswered", requests::join_unanswered),
-    disturbed("classic-join-unanswered", requests::join_unanswered).classic(),
-    disturbed("classic-join-swallowed", requests::join_swallowed).classic(),
+    disturbed("killed-before-delivery", |scene| {
+        kill_at(scene, Request::Produce, Harm::Swallowed)
+    }),
+    // The messages are there, and nobody has heard of it.
+    disturbed("killed-before-report", |scene| {
+        kill_at(scene, Request::Produce, Harm::Unanswered)
+    }),
+    disturbed("killed-before-commit", |scene| {
+        kill_at(scene, commit(scene), Harm::Swallowed)
+    }),
+    disturbed("killed-before-end", |scene| {
+        kill_at(scene, Request::EndTxn, Harm::Swallowed)
+    })
+    .only(ONCE),
+    // The transaction is committed, and nobody has heard of it.
+    disturbed("killed-after-end", |scene| {
+        kill_at(scene, Request::EndTxn, Harm::Unanswered)
+    })
+    .only(ONCE),
+    disturbed("produce-cut", |scene| {
+        disturb(scene, Request::Produce, Harm::Cut)
+    }),
+    disturbed("produce-unanswered", |scene| {
+        disturb(scene, Request::Produce, Harm::Unanswered)
+    }),
+    disturbed("produce-swallowed", |scene| {
+        disturb(scene, Request::Produce, Harm::Swallowed)
+    }),
+    disturbed("produce-delayed", |scene| {
+        disturb(scene, Request::Produce, Harm::Delayed(SECOND))
+    }),
+    disturbed("commit-cut", |scene| {
+        disturb(scene, commit(scene), Harm::Cut)
+    }),
+    disturbed("commit-unanswered", |scene| {
+        disturb(scene, commit(scene), Harm::Unanswered)
+    }),
+    disturbed("commit-swallowed", |scene| {
+        disturb(scene, commit(scene), Harm::Swallowed)
+    }),
+    // Offsets that come again when later ones are there already.
+    disturbed("commit-late", |scene| {
+        disturb(scene, commit(scene), Harm::Late(SECOND))
+    }),
+    disturbed("end-cut", |scene| {
+        disturb(scene, Request::EndTxn, Harm::Cut)
+    })
+    .only(ONCE),
+    disturbed("end-unanswered", |scene| {
+        disturb(scene, Request::EndTxn, Harm::Unanswered)
+    })
+    .only(ONCE),
+    disturbed("end-swallowed", |scene| {
+        disturb(scene, Request::EndTxn, Harm::Swallowed)
+    })
+    .only(ONCE),
+    disturbed("end-delayed", |scene| {
+        disturb(scene, Request::EndTxn, Harm::Delayed(SECOND))
+    })
+    .only(ONCE),
+    // The first answer is lost, the second attempt succeeds, and then the first one comes: into the next transaction.
+    disturbed("end-late", |scene| {
+        disturb(scene, Request::EndTxn, Harm::Late(SECOND))
+    })
+    .only(ONCE)
+    .quick(),
+    disturbed("join-unanswered", |scene| {
+        disturb(scene, join(scene), Harm::Unanswered)
+    }),
+    disturbed("classic-join-unanswered", |scene| {
+        disturb(scene, join(scene), Harm::Unanswered)
+    })
+    .classic(),
+    disturbed("classic-join-swallowed", |scene| {
+        disturb(scene, join(scene), Harm::Swallowed)
+    })
+    .classic(),
     cell("broker-killed", brokers::broker_killed).on(Kind::One),
     cell("broker-paused", brokers::broker_paused).on(Kind::One),
     cell("each-node-killed", brokers::each_node_killed).on(Kind::Three),

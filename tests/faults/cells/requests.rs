@@ -2,107 +2,18 @@
 
 use std::time::Duration;
 
-use super::instances::stop;
-use crate::harness::{Outlierd, until};
-use crate::proxy::{Harm, Plan, Request};
+use super::instances::{ended_at, stop};
+use crate::harness::{Outlierd, Setup, until};
+use crate::proxy::{Harm, Plan, Proxy, Request};
 use crate::scene::{Mode, Scene};
 
-const SECOND: Duration = Duration::from_secs(1);
-
-pub fn produce_cut(scene: &mut Scene<'_>) -> String {
-    disturb(scene, Request::Produce, Harm::Cut)
-}
-
-pub fn produce_unanswered(scene: &mut Scene<'_>) -> String {
-    disturb(scene, Request::Produce, Harm::Unanswered)
-}
-
-pub fn produce_swallowed(scene: &mut Scene<'_>) -> String {
-    disturb(scene, Request::Produce, Harm::Swallowed)
-}
-
-pub fn produce_delayed(scene: &mut Scene<'_>) -> String {
-    disturb(scene, Request::Produce, Harm::Delayed(SECOND))
-}
-
-pub fn commit_cut(scene: &mut Scene<'_>) -> String {
-    disturb(scene, commit(scene), Harm::Cut)
-}
-
-pub fn commit_unanswered(scene: &mut Scene<'_>) -> String {
-    disturb(scene, commit(scene), Harm::Unanswered)
-}
-
-pub fn commit_swallowed(scene: &mut Scene<'_>) -> String {
-    disturb(scene, commit(scene), Harm::Swallowed)
-}
-
-/// Offsets that come again when later ones are there already.
-pub fn commit_late(scene: &mut Scene<'_>) -> String {
-    disturb(scene, commit(scene), Harm::Late(SECOND))
-}
-
-pub fn end_cut(scene: &mut Scene<'_>) -> String {
-    disturb(scene, Request::EndTxn, Harm::Cut)
-}
-
-pub fn end_unanswered(scene: &mut Scene<'_>) -> String {
-    disturb(scene, Request::EndTxn, Harm::Unanswered)
-}
-
-pub fn end_swallowed(scene: &mut Scene<'_>) -> String {
-    disturb(scene, Request::EndTxn, Harm::Swallowed)
-}
-
-pub fn end_delayed(scene: &mut Scene<'_>) -> String {
-    disturb(scene, Request::EndTxn, Harm::Delayed(SECOND))
-}
-
-/// The first answer is lost, the second attempt succeeds, and then the first one comes: into the next transaction.
-pub fn end_late(scene: &mut Scene<'_>) -> String {
-    disturb(scene, Request::EndTxn, Harm::Late(SECOND))
-}
-
-pub fn join_unanswered(scene: &mut Scene<'_>) -> String {
-    disturb(scene, join(scene), Harm::Unanswered)
-}
-
-pub fn join_swallowed(scene: &mut Scene<'_>) -> String {
-    disturb(scene, join(scene), Harm::Swallowed)
-}
-
-pub fn killed_before_delivery(scene: &mut Scene<'_>) -> String {
-    kill_at(scene, Request::Produce, Harm::Swallowed)
-}
-
-/// The messages are there, and nobody has heard of it.
-pub fn killed_before_report(scene: &mut Scene<'_>) -> String {
-    kill_at(scene, Request::Produce, Harm::Unanswered)
-}
-
-pub fn killed_before_commit(scene: &mut Scene<'_>) -> String {
-    kill_at(scene, commit(scene), Harm::Swallowed)
-}
-
-pub fn killed_before_end(scene: &mut Scene<'_>) -> String {
-    kill_at(scene, Request::EndTxn, Harm::Swallowed)
-}
-
-/// The transaction is committed, and nobody has heard of it.
-pub fn killed_after_end(scene: &mut Scene<'_>) -> String {
-    kill_at(scene, Request::EndTxn, Harm::Unanswered)
-}
+pub const SECOND: Duration = Duration::from_secs(1);
 
 /// SIGKILL in the moment in which a request is harmed, three times.
-fn kill_at(scene: &mut Scene<'_>, request: Request, harm: Harm) -> String {
-    scene.feed(1.0);
-    let proxy = scene.cluster.proxy.as_ref().unwrap();
-    let address = format!("{:?}", proxy.address.to_string());
-    let setup = scene.instance("a").set("kafka", "brokers", &address);
-    let mut kills = Vec::new();
-    for share in [0.1, 0.35, 0.6] {
-        let daemon = Outlierd::start(&setup);
-        scene.wait_committed(share);
+pub fn kill_at(scene: &mut Scene<'_>, request: Request, harm: Harm) -> String {
+    let setup = through_proxy(scene);
+    let ends = ended_at(scene, &setup, &[0.1, 0.35, 0.6], |scene, daemon| {
+        let proxy = proxy(scene);
         proxy.arm(Plan {
             request,
             harm,
@@ -113,17 +24,24 @@ fn kill_at(scene: &mut Scene<'_>, request: Request, harm: Harm) -> String {
         until("the request", || (proxy.fired() > 0).then_some(()));
         daemon.kill();
         proxy.disarm();
-        kills.push(scene.committed().to_string());
-    }
-    let mut daemon = Outlierd::start(&setup);
-    scene.heal();
-    scene.wait_all();
-    stop(&mut daemon);
-    format!("killed at {}", kills.join(", "))
+    });
+    format!("killed at {ends}")
+}
+
+fn proxy<'a>(scene: &'a Scene<'_>) -> &'a Proxy {
+    scene.cluster.proxy.as_ref().unwrap()
+}
+
+/// An instance that the proxy stands before.
+fn through_proxy(scene: &Scene<'_>) -> Setup {
+    let address = proxy(scene).address.to_string();
+    scene
+        .instance("a")
+        .set("kafka", "brokers", &format!("{address:?}"))
 }
 
 /// What brings offsets to the cluster.
-fn commit(scene: &Scene<'_>) -> Request {
+pub fn commit(scene: &Scene<'_>) -> Request {
     match scene.mode {
         Mode::AtLeastOnce => Request::OffsetCommit,
         Mode::ExactlyOnce => Request::TxnOffsetCommit,
@@ -131,7 +49,7 @@ fn commit(scene: &Scene<'_>) -> Request {
 }
 
 /// What makes a consumer a member of its group.
-fn join(scene: &Scene<'_>) -> Request {
+pub fn join(scene: &Scene<'_>) -> Request {
     match scene.classic {
         true => Request::JoinGroup,
         false => Request::ConsumerGroupHeartbeat,
@@ -139,17 +57,11 @@ fn join(scene: &Scene<'_>) -> Request {
 }
 
 /// Fed bit by bit, so that there is work before, in and after each of the troubles.
-fn disturb(scene: &mut Scene<'_>, request: Request, harm: Harm) -> String {
+pub fn disturb(scene: &mut Scene<'_>, request: Request, harm: Harm) -> String {
     // What a defect makes of one request is a matter of chance.
     let times = if scene.planted.is_some() { 15 } else { 3 };
-    let proxy = scene.cluster.proxy.as_ref().unwrap();
-    let setup = scene
-        .instance("a")
-        .set(
-            "kafka",
-            "brokers",
-            &format!("{:?}", proxy.address.to_string()),
-        )
+    let proxy = proxy(scene);
+    let setup = through_proxy(scene)
         .set("kafka.properties", "socket.timeout.ms", "\"3000\"")
         .set("kafka.properties", "request.timeout.ms", "\"3000\"");
     // For so long the classic protocol waits for the answer to a JoinGroup, which others may hold up.
