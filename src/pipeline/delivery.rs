@@ -8,6 +8,7 @@ use crossbeam_channel::Receiver;
 
 use super::LineError;
 use super::flight::Flight;
+use super::outbox::Outbox;
 use crate::kafka::{
     Claim, Destination, Outgoing, Outlet, Position, Refusal, Report, Sent, TransactionError,
 };
@@ -18,7 +19,7 @@ use crate::planted::{self, Defect};
 /// is held while the output is slow.
 const FLIGHTS: usize = 8;
 
-/// Pause before a refused message is produced again.
+/// Pause before what was refused is produced again.
 const AGAIN: Duration = Duration::from_secs(1);
 
 /// How long a transaction that nobody goes on with may take to end.
@@ -27,19 +28,14 @@ const ABORT: Duration = Duration::from_secs(2);
 /// A batch that waits longer than this for its acknowledgements is said in readiness.
 const LATE: Duration = Duration::from_secs(5);
 
-/// What is under way: a message has a number, and its report names it.
+/// What is under way.
 pub(super) struct Delivery {
     outlet: Outlet,
     metrics: Arc<Metrics>,
     flights: VecDeque<Flight>,
     /// Number of the front of `flights`.
     first_flight: u64,
-    /// Messages by number; `None` is delivered.
-    messages: VecDeque<Option<Message>>,
-    /// Number of the front of `messages`.
-    first_message: u64,
-    /// Messages to produce again, each at its time.
-    again: VecDeque<(Instant, u64)>,
+    outbox: Outbox<Message>,
     refused: Option<String>,
     /// Since when a transaction is open, where outputs and offsets are one.
     open: Option<Instant>,
@@ -82,9 +78,7 @@ impl Delivery {
             metrics,
             flights: VecDeque::new(),
             first_flight: 0,
-            messages: VecDeque::new(),
-            first_message: 0,
-            again: VecDeque::new(),
+            outbox: Outbox::new(),
             refused: None,
             open: None,
             written: Vec::new(),
@@ -169,7 +163,7 @@ impl Delivery {
 
     /// Messages without an acknowledgement.
     pub(super) fn in_flight(&self) -> usize {
-        self.messages.iter().flatten().count()
+        self.outbox.len()
     }
 
     /// Produces a batch's messages.
@@ -203,12 +197,10 @@ impl Delivery {
         let number_of_flight = self.first_flight + self.flights.len() as u64;
         self.flights.push_back(flight);
         for mut message in messages {
-            let number = self.first_message + self.messages.len() as u64;
             message.flight = number_of_flight;
-            self.messages.push_back(Some(message));
-            self.produce(number)?;
+            self.outbox.push(message);
         }
-        Ok(())
+        self.produce()
     }
 
     /// The oldest batch, once all its messages are durable.
@@ -220,34 +212,24 @@ impl Delivery {
         self.flights.pop_front()
     }
 
-    fn produce(&mut self, number: u64) -> Result<(), LineError> {
-        let at = (number - self.first_message) as usize;
-        let Some(Some(message)) = self.messages.get(at) else {
-            return Ok(());
-        };
-        match self.outlet.send(number, &message.outgoing)? {
-            Sent::Queued => {}
-            Sent::Full => self.again.push_back((Instant::now(), number)),
-            Sent::TooLarge => self.shorten(number)?,
+    /// Produces what may be produced now.
+    pub(super) fn produce(&mut self) -> Result<(), LineError> {
+        while let Some((number, message)) = self.outbox.ready(Instant::now()) {
+            match self.outlet.send(number, &message.outgoing)? {
+                Sent::Queued => self.outbox.produced(),
+                Sent::Full => break,
+                Sent::TooLarge => self.shorten(number),
+            }
         }
         Ok(())
     }
 
-    fn message(&mut self, number: u64) -> Option<&mut Message> {
-        let at = usize::try_from(number.checked_sub(self.first_message)?).ok()?;
-        self.messages.get_mut(at)?.as_mut()
-    }
-
-    fn take_message(&mut self, number: u64) -> Option<Message> {
-        let at = usize::try_from(number.checked_sub(self.first_message)?).ok()?;
-        self.messages.get_mut(at)?.take()
-    }
-
     /// Takes a report in.
     pub(super) fn settle(&mut self, report: Report) -> Result<(), LineError> {
+        self.outbox.reported();
         match report.outcome {
             Ok(()) => self.delivered(report.number),
-            Err(Refusal::TooLarge) => return self.too_large(report.number),
+            Err(Refusal::TooLarge) => self.too_large(report.number)?,
             Err(refusal) => {
                 if let Some(fatal) = self.outlet.fatal_error() {
                     return Err(LineError::Output(fatal));
@@ -260,19 +242,15 @@ impl Delivery {
                 self.refuse(report.number, refusal.reason(), &refusal.to_string());
             }
         }
-        Ok(())
+        self.produce()
     }
 
     fn delivered(&mut self, number: u64) {
-        let Some(message) = self.take_message(number) else {
+        let Some(message) = self.outbox.take(number) else {
             return;
         };
-        let flight = message.flight;
-        while let Some(None) = self.messages.front() {
-            self.messages.pop_front();
-            self.first_message += 1;
-        }
-        if let Some(flight) = self.flights.get_mut((flight - self.first_flight) as usize) {
+        let at = (message.flight - self.first_flight) as usize;
+        if let Some(flight) = self.flights.get_mut(at) {
             flight.waiting -= 1;
         }
         self.refused = None;
@@ -286,12 +264,15 @@ impl Delivery {
     /// The broker found it too large. That ends a transaction; the next one knows.
     fn too_large(&mut self, number: u64) -> Result<(), LineError> {
         let transactional = self.is_transactional();
-        let Some(message) = self.message(number) else {
+        let Some(message) = self.outbox.get_mut(number) else {
             return Ok(());
         };
         let (partition, offset) = message.about;
         if !transactional || message.by_reference.is_none() {
-            return self.shorten(number);
+            // What was produced behind it waits until it has gone by reference.
+            self.outbox.hold(Instant::now());
+            self.shorten(number);
+            return Ok(());
         }
         self.oversize.places().insert((partition, offset));
         let errors = &self.metrics.publish_errors;
@@ -303,23 +284,22 @@ impl Delivery {
         Err(TransactionError::GivenUp(why).into())
     }
 
-    /// Publishes by reference what does not fit. If even that does not fit, the topic is at fault.
-    fn shorten(&mut self, number: u64) -> Result<(), LineError> {
-        let errors = &self.metrics.publish_errors;
-        errors.get(PublishError::TooLarge).inc();
-        let Some(message) = self.message(number) else {
-            return Ok(());
+    /// Has what does not fit go by reference. If even that does not fit, the topic is at fault.
+    fn shorten(&mut self, number: u64) {
+        let Some(message) = self.outbox.get_mut(number) else {
+            return;
         };
         if let Some(by_reference) = message.by_reference.take() {
             message.outgoing = by_reference;
-            return self.produce(number);
+            let errors = &self.metrics.publish_errors;
+            errors.get(PublishError::TooLarge).inc();
+            return;
         }
         self.refuse(
             number,
             PublishError::TooLarge,
             "even a message without its record is too large for the topic: raise its max.message.bytes",
         );
-        Ok(())
     }
 
     fn refuse(&mut self, number: u64, error: PublishError, reason: &str) {
@@ -333,22 +313,7 @@ impl Delivery {
             );
         }
         self.refused = Some(reason.to_owned());
-        self.again.push_back((Instant::now() + AGAIN, number));
-    }
-
-    /// Produces again what was refused, when its time has come.
-    pub(super) fn produce_again(&mut self) -> Result<(), LineError> {
-        let now = Instant::now();
-        for _ in 0..self.again.len() {
-            if let Some((at, number)) = self.again.pop_front() {
-                if at <= now {
-                    self.produce(number)?;
-                } else {
-                    self.again.push_back((at, number));
-                }
-            }
-        }
-        Ok(())
+        self.outbox.hold(Instant::now() + AGAIN);
     }
 
     /// Whether the output takes what we publish, for readiness.

@@ -28,6 +28,7 @@ mod letter;
 mod line;
 mod losses;
 mod message;
+mod outbox;
 mod probe;
 mod publish;
 mod redaction;

@@ -96,7 +96,7 @@ impl Publish {
                     if self.abandon.load(Ordering::Relaxed) {
                         return Err(LineError::Broken);
                     }
-                    self.delivery.produce_again()?;
+                    self.delivery.produce()?;
                     self.report();
                     self.commit()?;
                 }
@@ -285,7 +285,7 @@ impl Publish {
             } else if self.abandon.load(Ordering::Relaxed) {
                 return Err(LineError::Broken);
             } else {
-                self.delivery.produce_again()?;
+                self.delivery.produce()?;
                 self.report();
             }
         }

@@ -59,8 +59,15 @@ fn main() -> ExitCode {
         is_named(cell, mode) && (cell.quick || !quick)
     };
     if let Some(minutes) = after(&arguments, "--soak") {
-        return start(Kind::One)
-            .map_or(ExitCode::SUCCESS, |mut cluster| soak(&mut cluster, minutes));
+        let is_named = |mode: &Mode| {
+            let mut words = words.iter().filter(|word| word.parse::<u64>().is_err());
+            words.all(|word| mode.name().contains(word))
+        };
+        let modes = [Mode::ExactlyOnce, Mode::AtLeastOnce].into_iter();
+        let modes = modes.filter(is_named).collect();
+        return start(Kind::One).map_or(ExitCode::SUCCESS, |mut cluster| {
+            soak(&mut cluster, minutes, modes)
+        });
     }
     if arguments.iter().any(|argument| argument == "--cost") {
         if let Some(mut cluster) = start(Kind::One) {
@@ -127,13 +134,14 @@ fn after(arguments: &[String], flag: &str) -> Option<u64> {
 }
 
 /// So many minutes in each mode.
-fn soak(cluster: &mut Cluster, minutes: u64) -> ExitCode {
+fn soak(cluster: &mut Cluster, minutes: u64, modes: Vec<Mode>) -> ExitCode {
     let time = Duration::from_secs(60 * minutes);
-    let kept = [Mode::ExactlyOnce, Mode::AtLeastOnce].map(|mode| {
+    let mut kept = true;
+    for mode in modes {
         let mut scene = Scene::new(cluster, "soak", mode, RECORDS, 0, "1048588");
-        soak::soak(&mut scene, time)
-    });
-    ExitCode::from(u8::from(kept != [true, true]))
+        kept &= soak::soak(&mut scene, time);
+    }
+    ExitCode::from(u8::from(!kept))
 }
 
 /// Runs cells with daemons that have a defect; succeeds if each is noticed.

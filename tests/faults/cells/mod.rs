@@ -137,7 +137,7 @@ pub const CELLS: &[Cell] = &[
     cell("audited-rolling", instances::rolling_restart)
         .audited()
         .strict(),
-    cell("sigterm", instances::sigterm).strict().quick(),
+    cell("sigterm", instances::sigterm).strict(),
     cell("sigstop", instances::sigstop),
     cell("come-and-go", instances::come_and_go).strict().quick(),
     cell("rolling-restart", instances::rolling_restart).strict(),
@@ -169,6 +169,7 @@ pub const CELLS: &[Cell] = &[
         .quick(),
     cell("topic-made-anew", topics::topic_made_anew).strict(),
     cell("output-refused", topics::output_refused).quick(),
+    cell("output-in-turns", topics::output_in_turns).strict(),
     cell("many-keys", pressure::many_keys).strict(),
     cell("throttled", pressure::throttled)
         .strict()

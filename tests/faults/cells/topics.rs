@@ -95,3 +95,26 @@ pub fn output_refused(scene: &mut Scene<'_>) -> String {
     stop(&mut daemon);
     format!("killed at {committed} while outliers were refused")
 }
+
+/// Under load the outlier topic takes nothing and everything in turns: what was refused comes before what is behind it.
+pub fn output_in_turns(scene: &mut Scene<'_>) -> String {
+    let mut daemon = Outlierd::start_ready(&scene.instance("a"));
+    let refused =
+        |daemon: &Outlierd| daemon.metric("outlierd_publish_errors_total{reason=\"too_large\"}");
+    for turn in 0..8 {
+        let at = |part: i32| 0.125 * f64::from(turn) + 0.025 * f64::from(part);
+        let before = refused(&daemon);
+        scene.refuse_outliers(true);
+        scene.feed_range(scene.rows(at(0), at(2)));
+        until("refusals", || (refused(&daemon) > before).then_some(()));
+        scene.refuse_outliers(false);
+        for part in 2..5 {
+            scene.feed_range(scene.rows(at(part), at(part + 1)));
+        }
+    }
+    scene.heal();
+    scene.wait_all();
+    let refused = refused(&daemon);
+    stop(&mut daemon);
+    format!("{refused} refusals in 8 turns")
+}
