@@ -7,8 +7,10 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 mod dlq;
+mod models;
 
 pub use dlq::{Chosen, Dlq, DlqCommand, DlqList, DlqReplay, DlqShow};
+pub use models::{Models, ModelsCommand};
 
 /// Finds the odd records of a Kafka stream with a variational autoencoder, and says why.
 #[derive(Debug, Parser)]
@@ -59,6 +61,8 @@ pub enum Command {
     Decode(Decode),
     /// Look at the dead letters, and replay them
     Dlq(Dlq),
+    /// Look at the models of a store, and choose the one that serves
+    Models(Models),
     /// Compare the model with plain detectors on a labelled file
     Evaluate(Evaluate),
     /// Put a file's records into a topic, to try things
@@ -135,7 +139,8 @@ pub struct ConfigFile {
         long = "config",
         short = 'c',
         default_value = "outlierd.toml",
-        value_name = "FILE"
+        value_name = "FILE",
+        global = true
     )]
     pub path: PathBuf,
 }
@@ -172,7 +177,7 @@ pub struct Train {
     /// Train on this CSV or NDJSON file (also .gz) instead of the topic
     #[arg(long, value_name = "FILE")]
     pub from_file: Option<PathBuf>,
-    /// Where the model goes; without it, model.path of the configuration
+    /// Where the model goes; without it, model.path or model.store of the configuration
     #[arg(long, short, value_name = "FILE")]
     pub output: Option<PathBuf>,
 }

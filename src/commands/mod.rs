@@ -24,6 +24,7 @@ mod feed;
 mod init;
 mod latent_map;
 mod material;
+mod models;
 mod printer;
 mod probe;
 mod run;
@@ -49,6 +50,7 @@ pub fn dispatch(cli: Cli) -> ExitCode {
         Command::Sample(arguments) => sample::run(&arguments),
         Command::Encode(arguments) => encode::run(&arguments),
         Command::Dlq(arguments) => dlq::run(&arguments),
+        Command::Models(arguments) => models::run(&arguments),
         Command::Decode(arguments) => decode::run(&arguments),
         Command::Evaluate(arguments) => evaluate::run(arguments),
         Command::Feed(arguments) => feed::run(&arguments),

@@ -15,7 +15,7 @@ use crate::registry;
 pub(super) fn run(arguments: &cli::Run) -> anyhow::Result<()> {
     let config = load(&arguments.config.path)?;
     start_logging(&config.log);
-    let stored = registry::load(&config.model.path)?;
+    let stored = registry::serving(&config.model)?;
     let runtime = runtime()?;
     let outcome = runtime.block_on(async {
         let mut signals = Signals::listen().context("listening for signals")?;

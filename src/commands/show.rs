@@ -1,12 +1,15 @@
 //! `outlierd show`: what a model file says of itself.
 
 use crate::cli;
-use crate::registry;
+use crate::registry::{self, Stored};
 
 pub(super) fn run(arguments: &cli::Show) -> anyhow::Result<()> {
-    let stored = registry::load(&arguments.model)?;
+    print(&registry::load(&arguments.model)?, arguments.json)
+}
+
+pub(super) fn print(stored: &Stored, json: bool) -> anyhow::Result<()> {
     let manifest = &stored.manifest;
-    if arguments.json {
+    if json {
         let mut shown = serde_json::to_value(manifest)?;
         shown["version"] = stored.version.clone().into();
         say!("{}", serde_json::to_string_pretty(&shown)?);

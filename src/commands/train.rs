@@ -12,7 +12,7 @@ use crate::cli;
 use crate::config::{Budget, Config};
 use crate::daemon;
 use crate::kafka::Bounds;
-use crate::registry::{self, Stored};
+use crate::registry::{self, Added, Store, Stored};
 use crate::training::{Collection, learn};
 
 /// Fields with missing cells that the summary names at most.
@@ -28,16 +28,43 @@ pub(super) fn run(arguments: &cli::Train) -> anyhow::Result<()> {
     };
     let collected = Collected::of(&collection);
     let bar = material::bar(0, "training");
-    let model = learn(collection, source, &config.train, &mut |at| {
+    let mut model = learn(collection, source, &config.train, &mut |at| {
         bar.set_length(at.steps as u64);
         bar.set_position(at.step as u64);
         bar.set_message(format!("training, loss {:.3}", at.loss));
         ControlFlow::Continue(())
     })?;
     bar.finish_and_clear();
-    let path = arguments.output.as_ref().unwrap_or(&config.model.path);
-    let stored = registry::save(&model, path)?;
-    print_summary(&config, &stored, path, &collected, began.elapsed())?;
+    let took = began.elapsed();
+    match (&arguments.output, &config.model.store) {
+        (None, Some(folder)) => {
+            let store = Store::new(folder);
+            let parent = store.ledger()?.serving().map(|entry| entry.version.clone());
+            model.provenance.parent = parent;
+            let added = store.add(&model, config.model.keep)?;
+            let path = store.path(&added.stored.version);
+            print_summary(&config, &added.stored, &path, &collected, took)?;
+            print_place(&added)?;
+        }
+        (path, _) => {
+            let path = path.as_ref().unwrap_or(&config.model.path);
+            let stored = registry::save(&model, path)?;
+            print_summary(&config, &stored, path, &collected, took)?;
+        }
+    }
+    Ok(())
+}
+
+/// What a new model is to its store.
+fn print_place(added: &Added) -> std::io::Result<()> {
+    let version = &added.stored.version;
+    match added.serves {
+        true => say!("serves     it is what `outlierd run` loads"),
+        false => say!("candidate  `outlierd models promote {version}` has it serve"),
+    }
+    if !added.pruned.is_empty() {
+        say!("deleted    {} (model.keep)", added.pruned.join(", "));
+    }
     Ok(())
 }
 

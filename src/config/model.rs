@@ -12,10 +12,14 @@ const MINUTE: Duration = Duration::from_secs(60);
 const TEN_YEARS: Duration = Duration::from_secs(3650 * 86400);
 const MOST_MEMBERS: usize = 16;
 
-/// `[model]`: the model file.
+/// `[model]`: the model file, or the folder of models.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Model {
     pub path: PathBuf,
+    /// A folder of models, one of which serves; then `path` is not used.
+    pub store: Option<PathBuf>,
+    /// How many models of the store stay that nobody needs.
+    pub keep: usize,
 }
 
 /// `[train]`: how a model is made.
@@ -56,9 +60,13 @@ const TRAINING_DATA: [(&str, TrainingData); 2] = [
 impl Model {
     pub(super) fn read(mut section: Section<'_>, surroundings: &Surroundings) -> Option<Self> {
         let path = section.or("path", "model.safetensors", file);
+        let keep = section.or("keep", "10", whole(1..=10_000));
+        let store = section.optional("store", folder);
         section.finish();
         Some(Self {
             path: surroundings.folder.join(path?),
+            store: store?.map(|folder| surroundings.folder.join(folder)),
+            keep: keep?,
         })
     }
 }
@@ -105,4 +113,16 @@ fn file(text: &str) -> Result<PathBuf, Wrong> {
             "write a path such as \"model.safetensors\"",
         )
     })
+}
+
+fn folder(text: &str) -> Result<PathBuf, Wrong> {
+    if text.contains("://") {
+        return Err(Wrong::new(
+            "is no folder",
+            "write a path such as \"models\"",
+        ));
+    }
+    let good = !text.trim().is_empty();
+    good.then(|| PathBuf::from(text))
+        .ok_or_else(|| Wrong::new("is not a folder", "write a path such as \"models\""))
 }

@@ -65,6 +65,8 @@ pub(super) fn of(
         delivery: Delivery::AtLeastOnce,
         model: Model {
             path: folder.join("model.safetensors"),
+            store: None,
+            keep: 1,
         },
         train: Train {
             data: TrainingData::Unlabelled,

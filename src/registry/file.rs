@@ -1,8 +1,7 @@
 //! Reading and writing one model file.
 
 use std::collections::HashMap;
-use std::fs::{self, File};
-use std::io::Write;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -10,6 +9,7 @@ use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use sha2::{Digest, Sha256};
 
 use super::manifest::{FORMAT, Manifest};
+use super::whole;
 use crate::detect::{Calibration, Detector, Fitted, Golden, Linear, Model, Policy, hex};
 use crate::vae::{Member, Mixture};
 
@@ -74,22 +74,7 @@ pub fn save(model: &Model, path: &Path) -> Result<Stored, ModelError> {
         path: path.to_owned(),
         what,
     })?;
-    if let Some(folder) = path
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty())
-    {
-        fs::create_dir_all(folder).map_err(io)?;
-    }
-    let aside = path.with_extension(format!("{}.tmp", std::process::id()));
-    let written = File::create(&aside).and_then(|mut file| {
-        file.write_all(&bytes)?;
-        file.sync_all()
-    });
-    let renamed = written.and_then(|()| fs::rename(&aside, path));
-    if renamed.is_err() {
-        fs::remove_file(&aside).ok();
-    }
-    renamed.map_err(io)?;
+    whole::write(path, &bytes).map_err(io)?;
     from_bytes(&bytes, path)
 }
 
@@ -162,7 +147,7 @@ fn hash<'a>(tensors: impl Iterator<Item = (&'a str, &'a [u8])>) -> String {
     hex(&hash.finalize())
 }
 
-fn to_bytes(model: &Model) -> Result<Vec<u8>, String> {
+pub(super) fn to_bytes(model: &Model) -> Result<Vec<u8>, String> {
     let tensors = tensors(model);
     let sha256 = hash(
         tensors
@@ -180,6 +165,11 @@ fn to_bytes(model: &Model) -> Result<Vec<u8>, String> {
         .map_err(|e| e.to_string())?;
     let metadata = HashMap::from([(KEY.to_owned(), manifest)]);
     safetensors::serialize(views, Some(metadata)).map_err(|e| e.to_string())
+}
+
+/// The version of a model with these bytes.
+pub(super) fn version(bytes: &[u8]) -> String {
+    hex(&Sha256::digest(bytes)[..6])
 }
 
 fn from_bytes(bytes: &[u8], path: &Path) -> Result<Stored, ModelError> {
@@ -216,7 +206,7 @@ fn from_bytes(bytes: &[u8], path: &Path) -> Result<Stored, ModelError> {
     let model = assemble(&manifest, &tensors).map_err(corrupt)?;
     check_golden_rows(&model, &manifest.golden).map_err(corrupt)?;
     Ok(Stored {
-        version: hex(&Sha256::digest(bytes)[..6]),
+        version: version(bytes),
         bytes: bytes.len() as u64,
         model: Arc::new(model),
         manifest,

@@ -20,6 +20,7 @@ mod generate;
 mod health;
 mod kinds;
 mod loss;
+mod models;
 mod outliers;
 mod output;
 mod rebalance;

@@ -1,0 +1,190 @@
+//! `outlierd models`: the models of a store, and which of them serves.
+
+use anyhow::Context;
+use serde_json::json;
+
+use super::{load, show};
+use crate::cli::{Models, ModelsCommand};
+use crate::config::Config;
+use crate::registry::{Entry, Ledger, Store};
+
+/// How a running daemon comes to know of it.
+const TAKES_EFFECT: &str = "a running daemon goes on with its model: start it again";
+
+pub(super) fn run(arguments: &Models) -> anyhow::Result<()> {
+    let config = load(&arguments.config.path)?;
+    let store = store(&config)?;
+    match &arguments.command {
+        ModelsCommand::List { json } => list(&store, *json),
+        ModelsCommand::Show { model, json } => {
+            let version = store.ledger()?.version(model)?;
+            show::print(&store.load(&version)?, *json)
+        }
+        ModelsCommand::Promote { model } => promote(&store, model),
+        ModelsCommand::Rollback { model } => roll_back(&store, model.as_deref()),
+        ModelsCommand::Release => {
+            store.change(|ledger, _| {
+                ledger.release();
+                Ok(())
+            })?;
+            say!("released: models may be promoted by themselves");
+            Ok(())
+        }
+        ModelsCommand::Pin { model } => pin(&store, model, true),
+        ModelsCommand::Unpin { model } => pin(&store, model, false),
+        ModelsCommand::Delete { model } => {
+            let version = store.ledger()?.version(model)?;
+            store.delete(&version)?;
+            say!("deleted {version}");
+            Ok(())
+        }
+        ModelsCommand::Export { model, file } => {
+            let version = store.ledger()?.version(model)?;
+            // Checked first: a damaged model is no good copy.
+            let stored = store.load(&version)?;
+            std::fs::copy(store.path(&version), file)
+                .with_context(|| format!("writing {}", file.display()))?;
+            say!(
+                "wrote {version} to {} ({} KiB)",
+                file.display(),
+                stored.bytes / 1024
+            );
+            Ok(())
+        }
+        ModelsCommand::Import { file } => {
+            let added = store.import(file, config.model.keep)?;
+            let version = &added.stored.version;
+            match added.serves {
+                true => say!("took in {version}, which serves"),
+                false => {
+                    say!("took in {version}: `outlierd models promote {version}` has it serve")
+                }
+            }
+            Ok(())
+        }
+    }
+}
+
+fn store(config: &Config) -> anyhow::Result<Store> {
+    let folder = config.model.store.as_ref().context(
+        "the configuration names one model file (model.path), and no store: set model.store = \"models\", and bring \
+         the model there with `outlierd models import`",
+    )?;
+    Ok(Store::new(folder))
+}
+
+fn promote(store: &Store, version: &str) -> anyhow::Result<()> {
+    let version = store.ledger()?.version(version)?;
+    // One that cannot be loaded must not serve.
+    store.load(&version)?;
+    store.change(|ledger, now| ledger.promote(&version, now))?;
+    say!("{version} serves; {TAKES_EFFECT}");
+    Ok(())
+}
+
+fn roll_back(store: &Store, version: Option<&str>) -> anyhow::Result<()> {
+    let ledger = store.ledger()?;
+    let version = match version {
+        Some(version) => ledger.version(version)?,
+        None => ledger.before()?.version.clone(),
+    };
+    store.load(&version)?;
+    store.change(|ledger, now| ledger.roll_back(&version, now))?;
+    say!(
+        "{version} serves, and none is promoted by itself until `outlierd models release`; {TAKES_EFFECT}"
+    );
+    Ok(())
+}
+
+fn pin(store: &Store, version: &str, pinned: bool) -> anyhow::Result<()> {
+    let version = store.ledger()?.version(version)?;
+    store.change(|ledger, _| ledger.pin(&version, pinned))?;
+    match pinned {
+        true => say!("{version} is never deleted"),
+        false => say!("{version} may be deleted"),
+    }
+    Ok(())
+}
+
+fn list(store: &Store, json: bool) -> anyhow::Result<()> {
+    let ledger = store.ledger()?;
+    let models: Vec<(&Entry, Found)> = ledger
+        .models
+        .iter()
+        .rev()
+        .map(|entry| (entry, Found::of(store, entry)))
+        .collect();
+    if json {
+        let models: Vec<_> = models
+            .iter()
+            .map(|(entry, found)| found.json(entry))
+            .collect();
+        let whole = json!({"held": ledger.held, "models": models});
+        say!("{}", serde_json::to_string_pretty(&whole)?);
+        return Ok(());
+    }
+    if models.is_empty() {
+        say!(
+            "no model in {}: make one with `outlierd train`",
+            store.folder().display()
+        );
+    }
+    for (entry, found) in &models {
+        let pinned = if entry.pinned { ", pinned" } else { "" };
+        let state = format!("{}{pinned}", entry.state.as_str());
+        say!(
+            "{:14} {state:18} since {}  {found}",
+            entry.version,
+            entry.since
+        );
+    }
+    print_hold(&ledger)?;
+    Ok(())
+}
+
+fn print_hold(ledger: &Ledger) -> std::io::Result<()> {
+    if ledger.held {
+        say!("rolled back: no model is promoted by itself until `outlierd models release`");
+    }
+    Ok(())
+}
+
+/// What a model's file says.
+enum Found {
+    Model { rows: usize, to: Option<String> },
+    Damaged(String),
+}
+
+impl Found {
+    fn of(store: &Store, entry: &Entry) -> Found {
+        match store.load(&entry.version) {
+            Ok(stored) => Found::Model {
+                rows: stored.model.provenance.rows,
+                to: stored.model.provenance.to.clone(),
+            },
+            Err(error) => Found::Damaged(error.to_string()),
+        }
+    }
+
+    fn json(&self, entry: &Entry) -> serde_json::Value {
+        let mut shown = json!(entry);
+        match self {
+            Found::Model { rows, to } => {
+                shown["rows"] = json!(rows);
+                shown["to"] = json!(to);
+            }
+            Found::Damaged(error) => shown["error"] = json!(error),
+        }
+        shown
+    }
+}
+
+impl std::fmt::Display for Found {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Found::Model { rows, to: Some(to) } => write!(f, "{rows} rows up to {to}"),
+            Found::Model { rows, to: None } => write!(f, "{rows} rows"),
+            Found::Damaged(error) => write!(f, "cannot be used: {error}"),
+        }
+    }
+}

@@ -1,0 +1,285 @@
+//! A folder of models, one of which serves.
+//!
+//! A model's file is named by the hash of its bytes and never changes; `ledger.json` says what each is. Whoever changes
+//! the ledger holds a lock on `lock` meanwhile, so that of two writers the second sees what the first has done.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::file::{self, ModelError, Stored};
+use super::ledger::{Ledger, LedgerError};
+use super::whole;
+use crate::config;
+use crate::detect::Model;
+
+/// Why a store cannot be used, or not in this way.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    #[error("{path}: {source}", path = path.display())]
+    Io { path: PathBuf, source: io::Error },
+    #[error(
+        "{path} cannot be used: {source}; mend it, or restore it from a copy", path = path.display()
+    )]
+    Ledger { path: PathBuf, source: LedgerError },
+    #[error(transparent)]
+    Change(#[from] LedgerError),
+    #[error("there is no model in {folder}: make one with `outlierd train`", folder = .0.display())]
+    Empty(PathBuf),
+    #[error(
+        "no model in {folder} serves: choose one of `outlierd models list` with `outlierd models promote V`",
+        folder = .0.display()
+    )]
+    NoneServes(PathBuf),
+    #[error("no model in {folder} can be used; of the one that should serve: {first}", folder = folder.display())]
+    NoneGood { folder: PathBuf, first: ModelError },
+}
+
+/// A folder of models.
+#[derive(Debug, Clone)]
+pub struct Store {
+    folder: PathBuf,
+}
+
+/// What became of a model that was added.
+#[derive(Debug)]
+pub struct Added {
+    pub stored: Stored,
+    /// Whether it serves: the first one does.
+    pub serves: bool,
+    /// Versions that were deleted, since there are too many.
+    pub pruned: Vec<String>,
+}
+
+/// The model that a configuration means: the one that serves in its store, or that of its file. Where that one is
+/// damaged and the store has another that has served before, it is said and that one is taken.
+///
+/// # Errors
+/// When there is none that can be used.
+pub fn serving(model: &config::Model) -> Result<Stored, StoreError> {
+    match &model.store {
+        Some(folder) => Store::new(folder).serving(),
+        None => Ok(file::load(&model.path)?),
+    }
+}
+
+impl Store {
+    pub fn new(folder: &Path) -> Store {
+        Store {
+            folder: folder.to_owned(),
+        }
+    }
+
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Where the file of a version is.
+    pub fn path(&self, version: &str) -> PathBuf {
+        self.folder.join(format!("{version}.safetensors"))
+    }
+
+    /// What the store says of its models; nothing, where there is no store yet.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read.
+    pub fn ledger(&self) -> Result<Ledger, StoreError> {
+        let path = self.folder.join("ledger.json");
+        match fs::read_to_string(&path) {
+            Ok(text) => Ledger::parse(&text).map_err(|source| StoreError::Ledger { path, source }),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Ledger::default()),
+            Err(source) => Err(StoreError::Io { path, source }),
+        }
+    }
+
+    /// Reads a model and checks all of it, its version too.
+    ///
+    /// # Errors
+    /// As [`file::load`]; and when the bytes are those of another version.
+    pub fn load(&self, version: &str) -> Result<Stored, ModelError> {
+        let path = self.path(version);
+        let stored = file::load(&path)?;
+        if stored.version != version {
+            return Err(ModelError::Corrupt {
+                path,
+                what: format!("its bytes are those of version {}", stored.version),
+            });
+        }
+        Ok(stored)
+    }
+
+    fn serving(&self) -> Result<Stored, StoreError> {
+        let ledger = self.ledger()?;
+        let folder = || self.folder.clone();
+        let Some(entry) = ledger.serving() else {
+            return Err(match ledger.models.is_empty() {
+                true => StoreError::Empty(folder()),
+                false => StoreError::NoneServes(folder()),
+            });
+        };
+        let first = match self.load(&entry.version) {
+            Ok(stored) => return Ok(stored),
+            Err(error) => error,
+        };
+        for before in ledger.archived() {
+            if let Ok(stored) = self.load(&before.version) {
+                tracing::error!("{first}; {} serves instead of it", stored.version);
+                return Ok(stored);
+            }
+        }
+        Err(StoreError::NoneGood {
+            folder: folder(),
+            first,
+        })
+    }
+
+    /// Takes `model` in: as a candidate, or to serve if it is the first. Of those that nobody needs the newest `keep`
+    /// stay.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn add(&self, model: &Model, keep: usize) -> Result<Added, StoreError> {
+        let bytes = file::to_bytes(model).map_err(|what| ModelError::Corrupt {
+            path: self.folder.clone(),
+            what,
+        })?;
+        self.take_in(&bytes, model.provenance.parent.clone(), keep)
+    }
+
+    /// Takes in the model of a file.
+    ///
+    /// # Errors
+    /// When the file is no model, or cannot be written here.
+    pub fn import(&self, path: &Path, keep: usize) -> Result<Added, StoreError> {
+        let stored = file::load(path)?;
+        let bytes = fs::read(path).map_err(|source| StoreError::Io {
+            path: path.to_owned(),
+            source,
+        })?;
+        self.take_in(&bytes, stored.manifest.provenance.parent, keep)
+    }
+
+    fn take_in(
+        &self,
+        bytes: &[u8],
+        parent: Option<String>,
+        keep: usize,
+    ) -> Result<Added, StoreError> {
+        let path = self.path(&file::version(bytes));
+        whole::write(&path, bytes).map_err(|source| StoreError::Io {
+            path: path.clone(),
+            source,
+        })?;
+        // Read again from where it is now: what cannot be loaded is no candidate.
+        let stored = file::load(&path)?;
+        let (serves, pruned) = self.change(|ledger, now| {
+            let is_first = ledger.models.is_empty();
+            ledger.add(&stored.version, parent, now);
+            if is_first {
+                ledger.promote(&stored.version, now)?;
+            }
+            let serves = ledger.serving().map(|entry| &entry.version) == Some(&stored.version);
+            Ok((serves, ledger.prune(keep)))
+        })?;
+        for version in &pruned {
+            self.remove(version)?;
+        }
+        Ok(Added {
+            stored,
+            serves,
+            pruned,
+        })
+    }
+
+    /// Forgets a model and removes its file.
+    ///
+    /// # Errors
+    /// When it is needed, or its file cannot be removed.
+    pub fn delete(&self, version: &str) -> Result<(), StoreError> {
+        self.change(|ledger, _| ledger.delete(version))?;
+        self.remove(version)
+    }
+
+    fn remove(&self, version: &str) -> Result<(), StoreError> {
+        let path = self.path(version);
+        match fs::remove_file(&path) {
+            Err(source) if source.kind() != io::ErrorKind::NotFound => {
+                Err(StoreError::Io { path, source })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Changes the ledger; nobody else does meanwhile.
+    ///
+    /// # Errors
+    /// When it is refused, or the ledger cannot be read or written. Nothing has changed then.
+    pub fn change<T>(
+        &self,
+        change: impl FnOnce(&mut Ledger, &str) -> Result<T, LedgerError>,
+    ) -> Result<T, StoreError> {
+        let io = |name: &str| {
+            let path = self.folder.join(name);
+            move |source| StoreError::Io { path, source }
+        };
+        fs::create_dir_all(&self.folder).map_err(io(""))?;
+        let lock = File::create(self.folder.join("lock")).map_err(io("lock"))?;
+        lock.lock().map_err(io("lock"))?;
+        let mut ledger = self.ledger()?;
+        let before = ledger.clone();
+        let outcome = change(&mut ledger, &jiff::Timestamp::now().to_string())?;
+        if ledger != before {
+            let text = serde_json::to_vec_pretty(&ledger)
+                .map_err(|error| io("ledger.json")(error.into()))?;
+            let path = self.folder.join("ledger.json");
+            whole::write(&path, &text).map_err(io("ledger.json"))?;
+        }
+        Ok(outcome)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_writers_at_once_none_undoes_what_another_did() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |writer: usize| {
+            // Each has the folder opened for itself, as processes have.
+            let store = Store::new(folder.path());
+            for model in 0..25 {
+                let version = format!("{writer:02}{model:02}");
+                let changed = store.change(|ledger, now| {
+                    ledger.add(&version, None, now);
+                    ledger.promote(&version, now)
+                });
+                changed.unwrap();
+            }
+        };
+        std::thread::scope(|scope| {
+            for writer in 0..4 {
+                scope.spawn(move || write(writer));
+            }
+        });
+        let ledger = Store::new(folder.path()).ledger().unwrap();
+        assert_eq!(ledger.models.len(), 100);
+        assert_eq!(ledger.archived().count(), 99);
+        assert!(ledger.serving().is_some());
+    }
+
+    #[test]
+    fn what_is_refused_changes_no_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::new(folder.path());
+        let changed = store.change(|ledger, now| {
+            ledger.add("ab", None, now);
+            ledger.promote("cd", now)
+        });
+        assert!(matches!(changed, Err(StoreError::Change(_))));
+        assert_eq!(store.ledger().unwrap(), Ledger::default());
+    }
+}
