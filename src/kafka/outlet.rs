@@ -154,9 +154,12 @@ impl Topics {
     }
 }
 
+/// The client that produces, with a thread that takes its reports.
+pub(super) type Client = ThreadedProducer<OutletContext>;
+
 /// The producer of the line.
 pub struct Outlet {
-    pub(super) producer: ThreadedProducer<OutletContext>,
+    pub(super) producer: Arc<Client>,
     reports: Receiver<Report>,
     pub(super) topics: Topics,
     /// What each takes, in bytes, where that is known.
@@ -164,6 +167,8 @@ pub struct Outlet {
     pub(super) transactional_id: Option<String>,
     /// Whether a transaction of this producer has ended.
     pub(super) has_ended: AtomicBool,
+    /// Whether a call of this producer has not come back.
+    pub(super) is_stuck: AtomicBool,
     /// How long the cluster lets a transaction be open.
     pub(super) open_at_most: Duration,
 }
@@ -209,12 +214,13 @@ impl Outlet {
         if transactional_id.is_some() {
             Requests::logged(&mut config);
         }
-        let producer: ThreadedProducer<OutletContext> = config
+        let producer: Client = config
             .create_with_context(context)
             .map_err(ClientError::Settings)?;
         let outlet = Outlet {
             has_ended: AtomicBool::new(false),
-            producer,
+            is_stuck: AtomicBool::new(false),
+            producer: Arc::new(producer),
             reports,
             topics,
             limits,

@@ -4,9 +4,11 @@
 //! answer was lost may still come into force, and would then be that of a later transaction of the same producer.
 //! Whoever starts over makes a new one, which ends what the old one left open before it reads where to go on.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use crossbeam_channel::bounded;
 use rdkafka::TopicPartitionList;
 use rdkafka::consumer::{Consumer, ConsumerGroupMetadata};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -14,6 +16,7 @@ use rdkafka::producer::Producer;
 use rdkafka::topic_partition_list::Offset;
 
 use super::group::lock;
+use super::outlet::Client;
 use super::{Intake, Outlet, Position};
 use crate::planted::{self, Defect};
 
@@ -25,6 +28,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const FOR_MESSAGES: f64 = 0.4;
 const FOR_OFFSETS: f64 = 0.2;
 const FOR_COMMIT: f64 = 0.3;
+const FOR_ITS_RETURN: f64 = 0.05;
 
 /// Why a transaction came to nothing.
 #[derive(Debug, thiserror::Error)]
@@ -152,18 +156,47 @@ impl Outlet {
     ///
     /// # Errors
     /// When it is not certain that it was committed.
-    pub fn commit(&self, claim: &Claim) -> Result<(), TransactionError> {
-        let Claim { offsets, member } = claim;
-        self.producer
-            .send_offsets_to_transaction(offsets, member, self.open_at_most.mul_f64(FOR_OFFSETS))
-            .map_err(|error| self.failed("adding offsets to a transaction", error))?;
-        self.producer
-            .commit_transaction(self.open_at_most.mul_f64(FOR_COMMIT))
-            .map_err(|error| self.failed("committing a transaction", error))?;
+    pub fn commit(&self, claim: Claim) -> Result<(), TransactionError> {
         // A transaction without anything in it is not ended on the cluster.
-        let was_open = offsets.count() > 0;
+        let was_open = claim.offsets.count() > 0;
+        self.in_time(move |producer, open_at_most| {
+            let Claim { offsets, member } = claim;
+            producer
+                .send_offsets_to_transaction(&offsets, &member, open_at_most.mul_f64(FOR_OFFSETS))
+                .map_err(|error| ("adding offsets to a transaction", error))?;
+            producer
+                .commit_transaction(open_at_most.mul_f64(FOR_COMMIT))
+                .map_err(|error| ("committing a transaction", error))
+        })?;
         self.has_ended.store(was_open, Ordering::Relaxed);
         Ok(())
+    }
+
+    /// Does `work` with the producer on a thread of its own, which is left alone if it does not come back: librdkafka 2.12
+    /// keeps no time while it looks for the coordinator of a group on a broker that is gone
+    /// (`creq_ts_timeout` of rdkafka_coord.c is set and never asked for), and waits until that broker is back.
+    fn in_time(
+        &self,
+        work: impl FnOnce(&Client, Duration) -> Result<(), (&'static str, KafkaError)> + Send + 'static,
+    ) -> Result<(), TransactionError> {
+        let open_at_most = self.open_at_most;
+        let patience = open_at_most.mul_f64(FOR_OFFSETS + FOR_COMMIT + FOR_ITS_RETURN);
+        let producer = Arc::clone(&self.producer);
+        let (told, outcome) = bounded(1);
+        let thread = std::thread::Builder::new().name("commit".into());
+        let given_up = |why: String| TransactionError::GivenUp(why);
+        thread
+            .spawn(move || told.send(work(&producer, open_at_most)).ok())
+            .map_err(|error| given_up(format!("no thread to commit it: {error}")))?;
+        match outcome.recv_timeout(patience) {
+            Ok(outcome) => outcome.map_err(|(doing, error)| self.failed(doing, error)),
+            Err(_) => {
+                self.is_stuck.store(true, Ordering::Relaxed);
+                Err(given_up(format!(
+                    "its commit has not come back within {patience:.1?}, as when the group's coordinator is gone"
+                )))
+            }
+        }
     }
 
     /// Ends an open transaction so that nothing of it is ever visible. Readers would else wait for the cluster to end it.
@@ -171,6 +204,10 @@ impl Outlet {
     /// # Errors
     /// When it is not certain that it has ended.
     pub fn abort(&self, patience: Duration) -> Result<(), TransactionError> {
+        if self.is_stuck.load(Ordering::Relaxed) {
+            // The next producer of this id ends it.
+            return Ok(());
+        }
         self.producer
             .abort_transaction(patience)
             .map_err(|error| self.failed("ending a transaction", error))?;

@@ -47,7 +47,7 @@ impl Publish {
         if self.delivery.is_transactional() {
             if planted::every_other(&Defect::OffsetsApart) {
                 let claim = self.intake.claim(&[])?;
-                return self.delivery.commit(&claim);
+                return self.delivery.commit(claim);
             }
             if let Err(error) = self.commit_transaction(&moved) {
                 self.metrics.commits.get(CommitResult::Failed).inc();
@@ -114,7 +114,7 @@ impl Publish {
         let mut attempts = 0;
         loop {
             let claim = self.intake.claim(moved)?;
-            match self.delivery.commit(&claim) {
+            match self.delivery.commit(claim) {
                 // To start over would have this instance leave the group and come back, which is a rebalance again.
                 Err(error) if error.is_stale() && attempts < ATTEMPTS => {
                     attempts += 1;

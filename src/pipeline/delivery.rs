@@ -92,7 +92,7 @@ impl Delivery {
     }
 
     /// Commits `claim` with everything that was sent since the last commit, all of which must have landed.
-    pub(super) fn commit(&mut self, claim: &Claim) -> Result<(), LineError> {
+    pub(super) fn commit(&mut self, claim: Claim) -> Result<(), LineError> {
         self.begin()?;
         self.outlet.commit(claim)?;
         self.open = None;
