@@ -162,8 +162,7 @@ pub const CELLS: &[Cell] = &[
     cell("poison", instances::poison).quick(),
     cell("too-large", topics::too_large)
         .long(5, "8000")
-        .strict()
-        .quick(),
+        .strict(),
     cell("retention-overrun", topics::retention_overrun)
         .strict()
         .quick(),
