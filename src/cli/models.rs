@@ -15,6 +15,15 @@ pub struct Models {
     pub command: ModelsCommand,
 }
 
+/// One model.
+#[derive(Debug, Args)]
+pub struct One {
+    /// Its version, or a beginning that names only one
+    // The name is taken: every command has --version.
+    #[arg(id = "model", value_name = "VERSION")]
+    pub version: String,
+}
+
 #[derive(Debug, Subcommand)]
 pub enum ModelsCommand {
     /// Name the models, the newest first, and say what each is
@@ -25,54 +34,36 @@ pub enum ModelsCommand {
     },
     /// Show what a model says of itself
     Show {
-        /// Its version, or a beginning that names only one
-        #[arg(value_name = "VERSION")]
-        model: String,
+        #[command(flatten)]
+        model: One,
         /// For programs: the manifest as JSON
         #[arg(long)]
         json: bool,
     },
     /// Have a model serve
-    Promote {
-        /// Its version, or a beginning that names only one
-        #[arg(value_name = "VERSION")]
-        model: String,
-    },
+    Promote(One),
     /// Have the model serve that served before, or VERSION
     ///
     /// Until `release`, no model is promoted by itself.
     Rollback {
         /// Its version, or a beginning that names only one
-        #[arg(value_name = "VERSION")]
-        model: Option<String>,
+        #[arg(id = "model", value_name = "VERSION")]
+        version: Option<String>,
     },
     /// Let models be promoted by themselves again, after a rollback
     Release,
     /// Never delete a model
-    Pin {
-        /// Its version, or a beginning that names only one
-        #[arg(value_name = "VERSION")]
-        model: String,
-    },
+    Pin(One),
     /// Let a model be deleted again
-    Unpin {
-        /// Its version, or a beginning that names only one
-        #[arg(value_name = "VERSION")]
-        model: String,
-    },
+    Unpin(One),
     /// Delete a model that nobody needs
     ///
     /// Not the one that serves, a pinned one, or the parent of either.
-    Delete {
-        /// Its version, or a beginning that names only one
-        #[arg(value_name = "VERSION")]
-        model: String,
-    },
+    Delete(One),
     /// Write a model to a file
     Export {
-        /// Its version, or a beginning that names only one
-        #[arg(value_name = "VERSION")]
-        model: String,
+        #[command(flatten)]
+        model: One,
         /// Where to
         file: PathBuf,
     },

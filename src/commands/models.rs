@@ -6,7 +6,7 @@ use serde_json::json;
 use super::{load, show};
 use crate::cli::{Models, ModelsCommand};
 use crate::config::Config;
-use crate::registry::{Entry, Ledger, Store};
+use crate::registry::{Entry, Store};
 
 /// How a running daemon comes to know of it.
 const TAKES_EFFECT: &str = "a running daemon goes on with its model: start it again";
@@ -17,11 +17,11 @@ pub(super) fn run(arguments: &Models) -> anyhow::Result<()> {
     match &arguments.command {
         ModelsCommand::List { json } => list(&store, *json),
         ModelsCommand::Show { model, json } => {
-            let version = store.ledger()?.version(model)?;
+            let version = store.find(&model.version)?;
             show::print(&store.load(&version)?, *json)
         }
-        ModelsCommand::Promote { model } => promote(&store, model),
-        ModelsCommand::Rollback { model } => roll_back(&store, model.as_deref()),
+        ModelsCommand::Promote(model) => promote(&store, &model.version),
+        ModelsCommand::Rollback { version } => roll_back(&store, version.as_deref()),
         ModelsCommand::Release => {
             store.change(|ledger, _| {
                 ledger.release();
@@ -30,20 +30,17 @@ pub(super) fn run(arguments: &Models) -> anyhow::Result<()> {
             say!("released: models may be promoted by themselves");
             Ok(())
         }
-        ModelsCommand::Pin { model } => pin(&store, model, true),
-        ModelsCommand::Unpin { model } => pin(&store, model, false),
-        ModelsCommand::Delete { model } => {
-            let version = store.ledger()?.version(model)?;
-            store.delete(&version)?;
+        ModelsCommand::Pin(model) => pin(&store, &model.version, true),
+        ModelsCommand::Unpin(model) => pin(&store, &model.version, false),
+        ModelsCommand::Delete(model) => {
+            let version = store.find(&model.version)?;
+            store.change(|ledger, _| Ok(ledger.delete(&version)?))?;
             say!("deleted {version}");
             Ok(())
         }
         ModelsCommand::Export { model, file } => {
-            let version = store.ledger()?.version(model)?;
-            // Checked first: a damaged model is no good copy.
-            let stored = store.load(&version)?;
-            std::fs::copy(store.path(&version), file)
-                .with_context(|| format!("writing {}", file.display()))?;
+            let version = store.find(&model.version)?;
+            let stored = store.export(&version, file)?;
             say!(
                 "wrote {version} to {} ({} KiB)",
                 file.display(),
@@ -74,22 +71,21 @@ fn store(config: &Config) -> anyhow::Result<Store> {
 }
 
 fn promote(store: &Store, version: &str) -> anyhow::Result<()> {
-    let version = store.ledger()?.version(version)?;
+    let version = store.find(version)?;
     // One that cannot be loaded must not serve.
     store.load(&version)?;
-    store.change(|ledger, now| ledger.promote(&version, now))?;
+    store.change(|ledger, now| Ok(ledger.promote(&version, now)?))?;
     say!("{version} serves; {TAKES_EFFECT}");
     Ok(())
 }
 
 fn roll_back(store: &Store, version: Option<&str>) -> anyhow::Result<()> {
-    let ledger = store.ledger()?;
     let version = match version {
-        Some(version) => ledger.version(version)?,
-        None => ledger.before()?.version.clone(),
+        Some(version) => store.find(version)?,
+        None => store.ledger()?.before()?.version.clone(),
     };
     store.load(&version)?;
-    store.change(|ledger, now| ledger.roll_back(&version, now))?;
+    store.change(|ledger, now| Ok(ledger.roll_back(&version, now)?))?;
     say!(
         "{version} serves, and none is promoted by itself until `outlierd models release`; {TAKES_EFFECT}"
     );
@@ -97,8 +93,8 @@ fn roll_back(store: &Store, version: Option<&str>) -> anyhow::Result<()> {
 }
 
 fn pin(store: &Store, version: &str, pinned: bool) -> anyhow::Result<()> {
-    let version = store.ledger()?.version(version)?;
-    store.change(|ledger, _| ledger.pin(&version, pinned))?;
+    let version = store.find(version)?;
+    store.change(|ledger, _| Ok(ledger.pin(&version, pinned)?))?;
     match pinned {
         true => say!("{version} is never deleted"),
         false => say!("{version} may be deleted"),
@@ -138,11 +134,6 @@ fn list(store: &Store, json: bool) -> anyhow::Result<()> {
             entry.since
         );
     }
-    print_hold(&ledger)?;
-    Ok(())
-}
-
-fn print_hold(ledger: &Ledger) -> std::io::Result<()> {
     if ledger.held {
         say!("rolled back: no model is promoted by itself until `outlierd models release`");
     }

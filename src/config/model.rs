@@ -116,13 +116,7 @@ fn file(text: &str) -> Result<PathBuf, Wrong> {
 }
 
 fn folder(text: &str) -> Result<PathBuf, Wrong> {
-    if text.contains("://") {
-        return Err(Wrong::new(
-            "is no folder",
-            "write a path such as \"models\"",
-        ));
-    }
-    let good = !text.trim().is_empty();
+    let good = !text.trim().is_empty() && !text.contains("://");
     good.then(|| PathBuf::from(text))
-        .ok_or_else(|| Wrong::new("is not a folder", "write a path such as \"models\""))
+        .ok_or_else(|| Wrong::new("is no folder", "write a path such as \"models\""))
 }

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
@@ -166,9 +165,9 @@ pub struct Outlet {
     limits: BTreeMap<String, usize>,
     pub(super) transactional_id: Option<String>,
     /// Whether a transaction of this producer has ended.
-    pub(super) has_ended: AtomicBool,
+    pub(super) has_ended: bool,
     /// Whether a call of this producer has not come back.
-    pub(super) is_stuck: AtomicBool,
+    pub(super) is_stuck: bool,
     /// How long the cluster lets a transaction be open.
     pub(super) open_at_most: Duration,
 }
@@ -218,8 +217,8 @@ impl Outlet {
             .create_with_context(context)
             .map_err(ClientError::Settings)?;
         let outlet = Outlet {
-            has_ended: AtomicBool::new(false),
-            is_stuck: AtomicBool::new(false),
+            has_ended: false,
+            is_stuck: false,
             producer: Arc::new(producer),
             reports,
             topics,

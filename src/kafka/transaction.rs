@@ -5,7 +5,6 @@
 //! Whoever starts over makes a new one, which ends what the old one left open before it reads where to go on.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use crossbeam_channel::bounded;
@@ -141,8 +140,7 @@ impl Outlet {
     /// When the producer cannot go on: also if the one before may end twice.
     pub fn begin(&self) -> Result<(), TransactionError> {
         let requests = &self.producer.context().requests;
-        let is_first = !self.has_ended.load(Ordering::Relaxed);
-        if !is_first && requests.may_come_again() && !planted::has(&Defect::ReuseProducer) {
+        if self.has_ended && requests.may_come_again() && !planted::has(&Defect::ReuseProducer) {
             let why = "the end of the one before was asked for twice, and the other request may still come";
             return Err(TransactionError::GivenUp(why.into()));
         }
@@ -156,7 +154,7 @@ impl Outlet {
     ///
     /// # Errors
     /// When it is not certain that it was committed.
-    pub fn commit(&self, claim: Claim) -> Result<(), TransactionError> {
+    pub fn commit(&mut self, claim: Claim) -> Result<(), TransactionError> {
         // A transaction without anything in it is not ended on the cluster.
         let was_open = claim.offsets.count() > 0;
         self.in_time(move |producer, open_at_most| {
@@ -168,7 +166,7 @@ impl Outlet {
                 .commit_transaction(open_at_most.mul_f64(FOR_COMMIT))
                 .map_err(|error| ("committing a transaction", error))
         })?;
-        self.has_ended.store(was_open, Ordering::Relaxed);
+        self.has_ended = was_open;
         Ok(())
     }
 
@@ -176,7 +174,7 @@ impl Outlet {
     /// keeps no time while it looks for the coordinator of a group on a broker that is gone
     /// (`creq_ts_timeout` of rdkafka_coord.c is set and never asked for), and waits until that broker is back.
     fn in_time(
-        &self,
+        &mut self,
         work: impl FnOnce(&Client, Duration) -> Result<(), (&'static str, KafkaError)> + Send + 'static,
     ) -> Result<(), TransactionError> {
         let open_at_most = self.open_at_most;
@@ -191,7 +189,7 @@ impl Outlet {
         match outcome.recv_timeout(patience) {
             Ok(outcome) => outcome.map_err(|(doing, error)| self.failed(doing, error)),
             Err(_) => {
-                self.is_stuck.store(true, Ordering::Relaxed);
+                self.is_stuck = true;
                 Err(given_up(format!(
                     "its commit has not come back within {patience:.1?}, as when the group's coordinator is gone"
                 )))
@@ -203,15 +201,15 @@ impl Outlet {
     ///
     /// # Errors
     /// When it is not certain that it has ended.
-    pub fn abort(&self, patience: Duration) -> Result<(), TransactionError> {
-        if self.is_stuck.load(Ordering::Relaxed) {
+    pub fn abort(&mut self, patience: Duration) -> Result<(), TransactionError> {
+        if self.is_stuck {
             // The next producer of this id ends it.
             return Ok(());
         }
         self.producer
             .abort_transaction(patience)
             .map_err(|error| self.failed("ending a transaction", error))?;
-        self.has_ended.store(true, Ordering::Relaxed);
+        self.has_ended = true;
         Ok(())
     }
 

@@ -75,15 +75,18 @@ impl<T> Outbox<T> {
         self.under_way -= 1;
     }
 
-    pub(super) fn get_mut(&mut self, number: u64) -> Option<&mut T> {
+    fn place(&mut self, number: u64) -> Option<&mut Option<T>> {
         let at = usize::try_from(number.checked_sub(self.first)?).ok()?;
-        self.messages.get_mut(at)?.as_mut()
+        self.messages.get_mut(at)
+    }
+
+    pub(super) fn get_mut(&mut self, number: u64) -> Option<&mut T> {
+        self.place(number)?.as_mut()
     }
 
     /// Takes a message out that is delivered.
     pub(super) fn take(&mut self, number: u64) -> Option<T> {
-        let at = usize::try_from(number.checked_sub(self.first)?).ok()?;
-        let message = self.messages.get_mut(at)?.take();
+        let message = self.place(number)?.take();
         while let Some(None) = self.messages.front() {
             self.messages.pop_front();
             self.first += 1;

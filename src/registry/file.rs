@@ -70,10 +70,7 @@ pub fn save(model: &Model, path: &Path) -> Result<Stored, ModelError> {
         path: path.to_owned(),
         source,
     };
-    let bytes = to_bytes(model).map_err(|what| ModelError::Corrupt {
-        path: path.to_owned(),
-        what,
-    })?;
+    let bytes = to_bytes(model, path)?;
     whole::write(path, &bytes).map_err(io)?;
     from_bytes(&bytes, path)
 }
@@ -83,6 +80,11 @@ pub fn save(model: &Model, path: &Path) -> Result<Stored, ModelError> {
 /// # Errors
 /// When the file is missing, unreadable, corrupt or of a newer format.
 pub fn load(path: &Path) -> Result<Stored, ModelError> {
+    from_bytes(&read(path)?, path)
+}
+
+/// The bytes at `path`, which are not checked.
+pub(super) fn read(path: &Path) -> Result<Vec<u8>, ModelError> {
     let io = |source: std::io::Error| match source.kind() {
         std::io::ErrorKind::NotFound => ModelError::Missing(path.to_owned()),
         _ => ModelError::Io {
@@ -97,7 +99,7 @@ pub fn load(path: &Path) -> Result<Stored, ModelError> {
             what: format!("it has {size} bytes, and a model has at most {MAX_FILE}"),
         });
     }
-    from_bytes(&fs::read(path).map_err(io)?, path)
+    fs::read(path).map_err(io)
 }
 
 /// Tensors by name, as bytes to be viewed.
@@ -147,7 +149,15 @@ fn hash<'a>(tensors: impl Iterator<Item = (&'a str, &'a [u8])>) -> String {
     hex(&hash.finalize())
 }
 
-pub(super) fn to_bytes(model: &Model) -> Result<Vec<u8>, String> {
+/// The bytes of `model`, which are for `path`.
+pub(super) fn to_bytes(model: &Model, path: &Path) -> Result<Vec<u8>, ModelError> {
+    serialize(model).map_err(|what| ModelError::Corrupt {
+        path: path.to_owned(),
+        what,
+    })
+}
+
+fn serialize(model: &Model) -> Result<Vec<u8>, String> {
     let tensors = tensors(model);
     let sha256 = hash(
         tensors
@@ -167,12 +177,8 @@ pub(super) fn to_bytes(model: &Model) -> Result<Vec<u8>, String> {
     safetensors::serialize(views, Some(metadata)).map_err(|e| e.to_string())
 }
 
-/// The version of a model with these bytes.
-pub(super) fn version(bytes: &[u8]) -> String {
-    hex(&Sha256::digest(bytes)[..6])
-}
-
-fn from_bytes(bytes: &[u8], path: &Path) -> Result<Stored, ModelError> {
+/// Checks all of the model that `bytes`, of or for `path`, are.
+pub(super) fn from_bytes(bytes: &[u8], path: &Path) -> Result<Stored, ModelError> {
     let corrupt = |what: String| ModelError::Corrupt {
         path: path.to_owned(),
         what,
@@ -206,7 +212,7 @@ fn from_bytes(bytes: &[u8], path: &Path) -> Result<Stored, ModelError> {
     let model = assemble(&manifest, &tensors).map_err(corrupt)?;
     check_golden_rows(&model, &manifest.golden).map_err(corrupt)?;
     Ok(Stored {
-        version: version(bytes),
+        version: hex(&Sha256::digest(bytes)[..6]),
         bytes: bytes.len() as u64,
         model: Arc::new(model),
         manifest,

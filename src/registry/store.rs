@@ -8,7 +8,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::file::{self, ModelError, Stored};
-use super::ledger::{Ledger, LedgerError};
+use super::ledger::{Entry, Ledger, LedgerError};
 use super::whole;
 use crate::config;
 use crate::detect::Model;
@@ -99,8 +99,12 @@ impl Store {
     /// # Errors
     /// As [`file::load`]; and when the bytes are those of another version.
     pub fn load(&self, version: &str) -> Result<Stored, ModelError> {
+        self.check(version, &file::read(&self.path(version))?)
+    }
+
+    fn check(&self, version: &str, bytes: &[u8]) -> Result<Stored, ModelError> {
         let path = self.path(version);
-        let stored = file::load(&path)?;
+        let stored = file::from_bytes(bytes, &path)?;
         if stored.version != version {
             return Err(ModelError::Corrupt {
                 path,
@@ -108,6 +112,14 @@ impl Store {
             });
         }
         Ok(stored)
+    }
+
+    /// The version that `beginning` is the beginning of.
+    ///
+    /// # Errors
+    /// When there is none, or several; or the ledger cannot be read.
+    pub fn find(&self, beginning: &str) -> Result<String, StoreError> {
+        Ok(self.ledger()?.version(beginning)?)
     }
 
     fn serving(&self) -> Result<Stored, StoreError> {
@@ -141,51 +153,32 @@ impl Store {
     /// # Errors
     /// When it cannot be written.
     pub fn add(&self, model: &Model, keep: usize) -> Result<Added, StoreError> {
-        let bytes = file::to_bytes(model).map_err(|what| ModelError::Corrupt {
-            path: self.folder.clone(),
-            what,
-        })?;
-        self.take_in(&bytes, model.provenance.parent.clone(), keep)
+        self.take_in(&file::to_bytes(model, &self.folder)?, &self.folder, keep)
     }
 
     /// Takes in the model of a file.
     ///
     /// # Errors
     /// When the file is no model, or cannot be written here.
-    pub fn import(&self, path: &Path, keep: usize) -> Result<Added, StoreError> {
-        let stored = file::load(path)?;
-        let bytes = fs::read(path).map_err(|source| StoreError::Io {
-            path: path.to_owned(),
-            source,
-        })?;
-        self.take_in(&bytes, stored.manifest.provenance.parent, keep)
+    pub fn import(&self, from: &Path, keep: usize) -> Result<Added, StoreError> {
+        self.take_in(&file::read(from)?, from, keep)
     }
 
-    fn take_in(
-        &self,
-        bytes: &[u8],
-        parent: Option<String>,
-        keep: usize,
-    ) -> Result<Added, StoreError> {
-        let path = self.path(&file::version(bytes));
-        whole::write(&path, bytes).map_err(|source| StoreError::Io {
-            path: path.clone(),
-            source,
-        })?;
-        // Read again from where it is now: what cannot be loaded is no candidate.
-        let stored = file::load(&path)?;
+    /// Takes in the model that `bytes`, of `from`, are.
+    fn take_in(&self, bytes: &[u8], from: &Path, keep: usize) -> Result<Added, StoreError> {
+        let stored = file::from_bytes(bytes, from)?;
+        let (version, parent) = (&stored.version, stored.manifest.provenance.parent.clone());
         let (serves, pruned) = self.change(|ledger, now| {
+            let path = self.path(version);
+            whole::write(&path, bytes).map_err(|source| StoreError::Io { path, source })?;
             let is_first = ledger.models.is_empty();
-            ledger.add(&stored.version, parent, now);
+            ledger.add(version, parent, now);
             if is_first {
-                ledger.promote(&stored.version, now)?;
+                ledger.promote(version, now)?;
             }
-            let serves = ledger.serving().map(|entry| &entry.version) == Some(&stored.version);
+            let serves = ledger.serving().map(|entry| &entry.version) == Some(version);
             Ok((serves, ledger.prune(keep)))
         })?;
-        for version in &pruned {
-            self.remove(version)?;
-        }
         Ok(Added {
             stored,
             serves,
@@ -193,15 +186,21 @@ impl Store {
         })
     }
 
-    /// Forgets a model and removes its file.
+    /// Writes a model to a file.
     ///
     /// # Errors
-    /// When it is needed, or its file cannot be removed.
-    pub fn delete(&self, version: &str) -> Result<(), StoreError> {
-        self.change(|ledger, _| ledger.delete(version))?;
-        self.remove(version)
+    /// When it is damaged, or the file cannot be written.
+    pub fn export(&self, version: &str, to: &Path) -> Result<Stored, StoreError> {
+        let bytes = file::read(&self.path(version))?;
+        let stored = self.check(version, &bytes)?;
+        whole::write(to, &bytes).map_err(|source| StoreError::Io {
+            path: to.to_owned(),
+            source,
+        })?;
+        Ok(stored)
     }
 
+    /// Removes the file of a version, if there is one.
     fn remove(&self, version: &str) -> Result<(), StoreError> {
         let path = self.path(version);
         match fs::remove_file(&path) {
@@ -212,13 +211,15 @@ impl Store {
         }
     }
 
-    /// Changes the ledger; nobody else does meanwhile.
+    /// Changes the ledger, and removes the files of models that are no longer in it; nobody else changes anything
+    /// meanwhile.
     ///
     /// # Errors
-    /// When it is refused, or the ledger cannot be read or written. Nothing has changed then.
+    /// When it is refused, or the ledger cannot be read or written: then it is as before. When a file cannot be removed:
+    /// then that alone is left to do.
     pub fn change<T>(
         &self,
-        change: impl FnOnce(&mut Ledger, &str) -> Result<T, LedgerError>,
+        change: impl FnOnce(&mut Ledger, &str) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
         let io = |name: &str| {
             let path = self.folder.join(name);
@@ -235,6 +236,10 @@ impl Store {
                 .map_err(|error| io("ledger.json")(error.into()))?;
             let path = self.folder.join("ledger.json");
             whole::write(&path, &text).map_err(io("ledger.json"))?;
+        }
+        let is_gone = |gone: &&Entry| !ledger.models.iter().any(|e| e.version == gone.version);
+        for gone in before.models.iter().filter(is_gone) {
+            self.remove(&gone.version)?;
         }
         Ok(outcome)
     }
@@ -255,7 +260,7 @@ mod tests {
                 let version = format!("{writer:02}{model:02}");
                 let changed = store.change(|ledger, now| {
                     ledger.add(&version, None, now);
-                    ledger.promote(&version, now)
+                    Ok(ledger.promote(&version, now)?)
                 });
                 changed.unwrap();
             }
@@ -277,9 +282,25 @@ mod tests {
         let store = Store::new(folder.path());
         let changed = store.change(|ledger, now| {
             ledger.add("ab", None, now);
-            ledger.promote("cd", now)
+            Ok(ledger.promote("cd", now)?)
         });
         assert!(matches!(changed, Err(StoreError::Change(_))));
         assert_eq!(store.ledger().unwrap(), Ledger::default());
+    }
+    #[test]
+    fn with_a_model_goes_its_file_and_no_other() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::new(folder.path());
+        for version in ["ab", "cd"] {
+            fs::write(store.path(version), version).unwrap();
+            let added = store.change(|ledger, now| {
+                ledger.add(version, None, now);
+                Ok(())
+            });
+            added.unwrap();
+        }
+        let deleted = store.change(|ledger, _| Ok(ledger.delete("ab")?));
+        deleted.unwrap();
+        assert!(!store.path("ab").exists() && store.path("cd").exists());
     }
 }

@@ -64,7 +64,11 @@ fn main() -> ExitCode {
             words.all(|word| mode.name().contains(word))
         };
         let modes = [Mode::ExactlyOnce, Mode::AtLeastOnce].into_iter();
-        let modes = modes.filter(is_named).collect();
+        let modes: Vec<Mode> = modes.filter(is_named).collect();
+        if modes.is_empty() {
+            println!("no mode is called so");
+            return ExitCode::FAILURE;
+        }
         return start(Kind::One).map_or(ExitCode::SUCCESS, |mut cluster| {
             soak(&mut cluster, minutes, modes)
         });

@@ -74,10 +74,7 @@ pub fn output_refused(scene: &mut Scene<'_>) -> String {
     // Exactly once every refusal starts the line over.
     match scene.mode {
         Mode::AtLeastOnce if scene.planted.is_none() => _ = daemon.wait_unready("output"),
-        Mode::AtLeastOnce => until("refusals", || {
-            let refused = "outlierd_publish_errors_total{reason=\"too_large\"}";
-            (daemon.metric(refused) > 1).then_some(())
-        }),
+        Mode::AtLeastOnce => until("refusals", || (refused(&daemon) > 1).then_some(())),
         Mode::ExactlyOnce => until("restarts of the line", || {
             (daemon.metric("outlierd_line_restarts_total") > 0).then_some(())
         }),
@@ -96,11 +93,14 @@ pub fn output_refused(scene: &mut Scene<'_>) -> String {
     format!("killed at {committed} while outliers were refused")
 }
 
+/// Messages that the topic found too large.
+fn refused(daemon: &Outlierd) -> u64 {
+    daemon.metric("outlierd_publish_errors_total{reason=\"too_large\"}")
+}
+
 /// Under load the outlier topic takes nothing and everything in turns: what was refused comes before what is behind it.
 pub fn output_in_turns(scene: &mut Scene<'_>) -> String {
     let mut daemon = Outlierd::start_ready(&scene.instance("a"));
-    let refused =
-        |daemon: &Outlierd| daemon.metric("outlierd_publish_errors_total{reason=\"too_large\"}");
     for turn in 0..8 {
         let at = |part: i32| 0.125 * f64::from(turn) + 0.025 * f64::from(part);
         let before = refused(&daemon);
