@@ -14,7 +14,7 @@ pub enum Condition {
     Broker,
     /// The group has answered with an assignment.
     Assignment,
-    /// A valid model scores, on the device that was asked for.
+    /// A valid model scores.
     Model,
     /// The output topics take messages.
     Output,
@@ -41,6 +41,22 @@ impl Condition {
     }
 }
 
+/// Something that a reader of readiness should know although the instance does its work. The order is the order of a
+/// report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Note {
+    /// What scores is not what could be wished for.
+    Device,
+}
+
+impl Note {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Device => "device",
+        }
+    }
+}
+
 /// The state of one instance, shared by the threads that know and the probes that ask.
 ///
 /// Readiness is a set of latches, each set by the one place that knows. The heartbeat is an atomic:
@@ -49,6 +65,7 @@ impl Condition {
 #[derive(Debug)]
 pub struct Health {
     unmet: Mutex<BTreeMap<Condition, String>>,
+    notes: Mutex<BTreeMap<Note, String>>,
     epoch: Instant,
     limit: Duration,
     /// Milliseconds from `epoch` to the newest heartbeat, plus 1; 0 before the first.
@@ -67,6 +84,7 @@ impl Health {
         let starting = (Condition::Starting, "the line does not run yet".to_owned());
         Self {
             unmet: Mutex::new(BTreeMap::from([starting])),
+            notes: Mutex::default(),
             epoch: now,
             limit,
             beat: AtomicU64::new(0),
@@ -85,6 +103,21 @@ impl Health {
             Err(reason) => unmet.insert(condition, reason),
         };
         was_met != is_met
+    }
+
+    /// Sets what there is to know about something, or that there is nothing.
+    pub fn note(&self, about: Note, text: Option<String>) {
+        let mut notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
+        match text {
+            Some(text) => notes.insert(about, text),
+            None => notes.remove(&about),
+        };
+    }
+
+    /// What there is to know, whether the instance is ready or not.
+    pub fn notes(&self) -> Vec<(Note, String)> {
+        let notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
+        notes.clone().into_iter().collect()
     }
 
     /// Offsets wait to be committed, from now on or since before.

@@ -5,6 +5,7 @@ use crate::config::{Budget, Config, Start};
 use crate::daemon;
 use crate::kafka::{Bounds, Connection, Reader, partitions};
 use crate::registry;
+use crate::vae::Device;
 
 use super::load;
 
@@ -24,7 +25,7 @@ pub(super) fn run(arguments: &cli::Check) -> anyhow::Result<()> {
     if arguments.offline {
         return Ok(());
     }
-    let faults = check_cluster(&config)? + check_model(&config)?;
+    let faults = check_cluster(&config)? + check_model(&config)? + check_device(&config)?;
     anyhow::ensure!(faults == 0, "{faults} fault(s) found, see above");
     say!("`outlierd run` would {}", plan(&config));
     Ok(())
@@ -115,6 +116,20 @@ fn check_model(config: &Config) -> std::io::Result<usize> {
         }
         Err(error) => {
             say!("model          FAULT: {}", super::explain(&error));
+            Ok(1)
+        }
+    }
+}
+
+fn check_device(config: &Config) -> std::io::Result<usize> {
+    match Device::open(&config.compute) {
+        Ok(device) => {
+            let reason = device.reason().map(|reason| format!(" ({reason})"));
+            say!("device         ok: {device}{}", reason.unwrap_or_default());
+            Ok(0)
+        }
+        Err(error) => {
+            say!("device         FAULT: compute.device: {error}");
             Ok(1)
         }
     }

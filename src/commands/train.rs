@@ -13,7 +13,8 @@ use crate::config::{Budget, Config};
 use crate::daemon;
 use crate::kafka::Bounds;
 use crate::registry::{self, Added, Store, Stored};
-use crate::training::{Collection, learn};
+use crate::training::{Collection, learn_on};
+use crate::vae::Device;
 
 /// Fields with missing cells that the summary names at most.
 const GAPS_SHOWN: usize = 5;
@@ -21,6 +22,8 @@ const GAPS_SHOWN: usize = 5;
 pub(super) fn run(arguments: &cli::Train) -> anyhow::Result<()> {
     let config = load(&arguments.config.path)?;
     start_logging(&config.log);
+    // What is missing is said before hours of records are read.
+    let device = Device::open(&config.compute)?;
     let began = Instant::now();
     let (collection, source) = match &arguments.from_file {
         Some(path) => material::from_file(&config, path)?,
@@ -28,7 +31,7 @@ pub(super) fn run(arguments: &cli::Train) -> anyhow::Result<()> {
     };
     let collected = Collected::of(&collection);
     let bar = material::bar(0, "training");
-    let mut model = learn(collection, source, &config.train, &mut |at| {
+    let mut model = learn_on(&device, collection, source, &config.train, &mut |at| {
         bar.set_length(at.steps as u64);
         bar.set_position(at.step as u64);
         bar.set_message(format!("training, loss {:.3}", at.loss));

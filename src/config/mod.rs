@@ -5,6 +5,7 @@
 //! for its keys one by one; whatever is wrong is collected, so that a user sees all of it at once.
 
 mod budget;
+mod compute;
 mod delivery;
 mod error;
 mod field;
@@ -32,6 +33,7 @@ mod documents;
 mod tests;
 
 pub use budget::Budget;
+pub use compute::{Compute, Device};
 pub use delivery::Delivery;
 pub use error::{Error, Errors};
 pub use field::{Direction, Field, Kind};
@@ -61,6 +63,7 @@ pub struct Config {
     pub train: Train,
     pub detect: Detect,
     pub line: Line,
+    pub compute: Compute,
     pub http: Http,
     pub log: Log,
 }

@@ -7,8 +7,8 @@ use super::report::Report;
 use super::section::Section;
 use super::source::{self, Surroundings};
 use super::{
-    Audit, Config, DeadLetter, Delivery, Detect, Error, Errors, Field, Http, Input, Kafka, Key,
-    Line, Log, Model, Output, Train,
+    Audit, Compute, Config, DeadLetter, Delivery, Detect, Error, Errors, Field, Http, Input, Kafka,
+    Key, Line, Log, Model, Output, Train,
 };
 
 /// Reads the configuration file at `path`, with the environment over it. Relative paths in it start
@@ -102,6 +102,7 @@ fn read_sections(
     let train = Train::read(root.section("train"));
     let detect = Detect::read(root.section("detect"));
     let line = Line::read(root.section("line"));
+    let compute = Compute::read(root.section("compute"));
     let http = Http::read(root.section("http"));
     let log = Log::read(root.section("log"));
     let topics = [
@@ -135,6 +136,7 @@ fn read_sections(
         train: train?,
         detect: detect?,
         line: line?,
+        compute: compute?,
         http: http?,
         log: log?,
     })

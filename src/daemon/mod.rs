@@ -3,6 +3,7 @@
 //! `outlierd run` and `outlierd demo` both run exactly this.
 
 mod credentials;
+mod device;
 mod fit;
 mod probe;
 mod signals;
@@ -24,6 +25,7 @@ use crate::kafka::{Connection, Trail};
 use crate::metrics::{Bound, Metrics};
 use crate::pipeline::{Line, LineError, Oversize, Parts, Probe};
 use crate::registry::Stored;
+use crate::vae::{Device, DeviceError};
 
 pub use fit::{Misfit, policy};
 pub use probe::probe;
@@ -40,6 +42,8 @@ const HEARTBEAT_LIMIT: Duration = Duration::from_secs(60);
 pub enum DaemonError {
     #[error(transparent)]
     Misfit(#[from] Misfit),
+    #[error("compute.device: {0}")]
+    Device(#[from] DeviceError),
     #[error(transparent)]
     Http(#[from] http::BindError),
     #[error("metrics: {0}")]
@@ -75,6 +79,7 @@ struct Plan {
     config: Arc<Config>,
     stored: Stored,
     policy: Arc<Policy>,
+    device: Device,
     probe: Option<Probe>,
     oversize: Arc<Oversize>,
     trail: Arc<Trail>,
@@ -87,7 +92,7 @@ impl Daemon {
     /// may have ended a process are tried in another one.
     ///
     /// # Errors
-    /// When the model does not fit the configuration, an address is taken, a topic is missing or
+    /// When the model does not fit the configuration, the device that was asked for cannot be used, an address is taken, a topic is missing or
     /// forbidden, or `signals` told to stop meanwhile. Nothing has been consumed then.
     pub async fn start(
         config: Arc<Config>,
@@ -110,17 +115,21 @@ impl Daemon {
             Err("no partitions assigned yet".into()),
         );
         announce_model(&stored, config.detect.budget, &policy, &metrics);
+        let device = device::open(&config.compute, &stored.model, &health, &metrics)?;
         let listener = http::bind(config.http.bind).await?;
         let address = listener.local_addr().unwrap_or(config.http.bind);
         let (close_http, closed) = watch::channel(());
-        let status = status::page(&config, &stored, &policy, &health, &metrics);
+        let status = status::page(&config, &stored, &policy, &device, &health, &metrics);
         tokio::spawn(serve(listener, &metrics, &health, status, closed));
         tracing::info!("metrics, health and status at http://{address}/");
+        let watched = (device.clone(), Arc::clone(&health), Arc::clone(&metrics));
+        tokio::spawn(device::watch(watched.0, watched.1, watched.2));
         let credentials = Credentials::of(&config.kafka);
         let plan = Plan {
             config,
             stored,
             policy,
+            device,
             probe,
             oversize: Arc::default(),
             trail: Arc::default(),
@@ -288,6 +297,7 @@ impl Plan {
             model: self.stored.model,
             version: self.stored.version,
             policy: self.policy,
+            device: self.device,
             probe: self.probe,
             oversize: self.oversize,
             trail: self.trail,

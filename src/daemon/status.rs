@@ -11,17 +11,20 @@ use crate::health::Health;
 use crate::http;
 use crate::metrics::{Bound, Disposition, Metrics};
 use crate::registry::Stored;
+use crate::vae::Device;
 
 /// The page, made anew on every request; no secret and no record is in it.
 pub(super) fn page(
     config: &Arc<Config>,
     stored: &Stored,
     policy: &Policy,
+    device: &Device,
     health: &Arc<Health>,
     metrics: &Arc<Metrics>,
 ) -> http::Status {
     let (config, health, metrics) = (Arc::clone(config), Arc::clone(health), Arc::clone(metrics));
     let began = Instant::now();
+    let device = device.clone();
     let provenance = &stored.model.provenance;
     let model = json!({
         "version": stored.version,
@@ -59,6 +62,11 @@ pub(super) fn page(
             .iter()
             .map(|(condition, reason)| json!({"condition": condition.as_str(), "reason": reason}))
             .collect();
+        let notes: Vec<_> = health
+            .notes()
+            .into_iter()
+            .map(|(note, text)| json!({"about": note.as_str(), "text": text}))
+            .collect();
         let records = Disposition::ALL
             .iter()
             .map(|&disposition| {
@@ -73,7 +81,13 @@ pub(super) fn page(
             "reasons": reasons,
             "input": {"topic": config.input.topic, "group": config.input.group},
             "output": {"topic": config.output.topic, "dead_letter_topic": config.dead_letter.topic},
-            "device": "cpu",
+            "device": {
+                "device": device.label(),
+                "name": device.to_string(),
+                "configured": config.compute.device.to_string(),
+                "degraded": metrics.device_degraded.get() > 0,
+            },
+            "notes": notes,
             "model": model,
             "threshold": threshold(&metrics),
             "records": records,

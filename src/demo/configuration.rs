@@ -8,8 +8,9 @@ use super::source::{SourceError, survey_file};
 use super::transactions::Transactions;
 use super::{DEAD_LETTERS, INPUT, OUTLIERS, Settings, Source};
 use crate::config::{
-    Audit, Budget, Config, Copied, DeadLetter, Delivery, Detect, Field, Format, Http, Input, Kafka,
-    Level, Line, Log, Model, OnDataLoss, Output, Policy, Secret, Start, Train, TrainingData,
+    Audit, Budget, Compute, Config, Copied, DeadLetter, Delivery, Detect, Device, Field, Format,
+    Http, Input, Kafka, Level, Line, Log, Model, OnDataLoss, Output, Policy, Secret, Start, Train,
+    TrainingData,
 };
 use crate::kafka::EmbeddedBroker;
 
@@ -90,6 +91,10 @@ pub(super) fn of(
             threads: 1,
             commit_interval: Duration::from_millis(200),
             grace: Duration::from_secs(10),
+        },
+        compute: Compute {
+            device: Device::Cpu,
+            batch_rows: 8192,
         },
         http: Http {
             bind: settings.http,

@@ -7,14 +7,14 @@ use super::attribution::{Conditional, Marks, conditionals};
 use super::explanation::explain;
 use super::{Calibration, Explanation, Fitted, Model, Policy, mean_score};
 use crate::features::Part;
-use crate::vae::{Rows, RowsError, Scorer, Scores, WeightError};
+use crate::vae::{Device, Networks, Rows, RowsError, Scores, WeightError};
 
 /// Scores rows of cells with a model, and judges them by a policy. One a thread; its buffers grow
 /// to the largest batch once.
 pub struct Detector {
     model: Arc<Model>,
     policy: Arc<Policy>,
-    networks: Vec<Scorer>,
+    networks: Networks,
     outputs: Vec<Scores>,
     width: usize,
     heads: usize,
@@ -81,15 +81,26 @@ impl Detector {
     /// # Errors
     /// When a network's weights do not have the model's shape.
     pub fn new(model: Arc<Model>, policy: Arc<Policy>) -> Result<Detector, WeightError> {
+        Detector::on(&Device::cpu(), model, policy)
+    }
+
+    /// The same on another device. A GPU does not tell more of a row than [`Scored`] has: see
+    /// [`Networks::score`].
+    ///
+    /// # Errors
+    /// As [`Detector::new`].
+    pub fn on(
+        device: &Device,
+        model: Arc<Model>,
+        policy: Arc<Policy>,
+    ) -> Result<Detector, WeightError> {
         let heads = model.encoding.heads().len();
+        let members = model.members.iter();
+        let networks: Vec<_> = members
+            .map(|fitted| (&fitted.member, &fitted.mixture))
+            .collect();
         Ok(Detector {
-            networks: model
-                .members
-                .iter()
-                .map(|fitted| {
-                    Scorer::new(&model.shape, &fitted.member)?.with_mixture(&fitted.mixture)
-                })
-                .collect::<Result<_, _>>()?,
+            networks: Networks::new(&model.shape, &networks, device)?,
             outputs: model.members.iter().map(|_| Scores::default()).collect(),
             width: model.encoding.width(),
             heads,
@@ -104,6 +115,14 @@ impl Detector {
             model,
             policy,
         })
+    }
+
+    /// The same on another device.
+    ///
+    /// # Errors
+    /// As [`Detector::new`].
+    pub fn moved(self, device: &Device) -> Result<Detector, WeightError> {
+        Detector::on(device, self.model, self.policy)
     }
 
     pub fn model(&self) -> &Model {
@@ -138,9 +157,7 @@ impl Detector {
             );
         }
         let input = Rows::new(&self.model.shape, &self.values, &self.present)?;
-        for (network, output) in self.networks.iter().zip(&mut self.outputs) {
-            network.score(input, output)?;
-        }
+        self.networks.score(input, &mut self.outputs)?;
         self.scored.clear();
         for row in 0..rows {
             let scored = combine(

@@ -66,13 +66,19 @@ async fn livez(State(sources): State<Sources>) -> (StatusCode, String) {
 
 async fn readyz(State(sources): State<Sources>) -> (StatusCode, String) {
     let unmet = sources.health.readiness(Instant::now());
+    let notes = sources.health.notes().into_iter();
+    let notes = notes.map(|(note, text)| line(&format!("{}: {text}", note.as_str())));
     if unmet.is_empty() {
-        return (StatusCode::OK, "ready\n".to_owned());
+        let lines = std::iter::once("ready\n".to_owned()).chain(notes);
+        return (StatusCode::OK, lines.collect());
     }
     let lines = unmet
         .iter()
         .map(|(condition, reason)| line(&format!("{}: {reason}", condition.as_str())));
-    (StatusCode::SERVICE_UNAVAILABLE, lines.collect())
+    (
+        StatusCode::SERVICE_UNAVAILABLE,
+        lines.chain(notes).collect(),
+    )
 }
 
 async fn report(State(sources): State<Sources>) -> Json<serde_json::Value> {

@@ -135,12 +135,45 @@ impl Instrument for ModelInfo {
     }
 }
 
+/// What networks run on: a gauge of 1 that carries the answer in its labels.
+#[derive(Debug)]
+pub struct DeviceInfo(IntGaugeVec);
+
+impl DeviceInfo {
+    /// Names the device in use, and the one that was asked for.
+    pub fn set(&self, device: &str, configured: &str) {
+        self.0.reset();
+        self.0.with_label_values(&[device, configured]).set(1);
+    }
+}
+
+impl Instrument for DeviceInfo {
+    const KIND: Kind = Kind::Gauge;
+    const LABELS: &'static [Label] = &[
+        Label {
+            name: "device",
+            values: Values::Bounded("`cpu`, or `cuda:` and a number"),
+        },
+        Label {
+            name: "configured",
+            values: Values::Bounded("what `compute.device` says"),
+        },
+    ];
+
+    fn register(declaration: &Declaration, place: &Place) -> prometheus::Result<Self> {
+        gauges(declaration, place).map(Self)
+    }
+}
+
 /// What this program is: a constant gauge of 1.
 #[derive(Debug)]
 pub struct BuildInfo;
 
 /// The features of the crate that change what the program can do.
-const FEATURES: &[(&str, bool)] = &[("tls", cfg!(feature = "tls"))];
+const FEATURES: &[(&str, bool)] = &[
+    ("tls", cfg!(feature = "tls")),
+    ("cuda", cfg!(feature = "cuda")),
+];
 
 impl Instrument for BuildInfo {
     const KIND: Kind = Kind::Gauge;

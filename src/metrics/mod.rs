@@ -19,7 +19,7 @@ mod labels;
 mod scores;
 
 pub use declare::{Declaration, Kind, Label, LabelSet, LabelValue, Values};
-pub use family::{BuildInfo, ByField, ByPartition, Family, ModelInfo};
+pub use family::{BuildInfo, ByField, ByPartition, DeviceInfo, Family, ModelInfo};
 pub use labels::{
     Bound, CommitResult, DeadLetterClass, Disposition, OutputTopic, PublishError, Queue, Rebalance,
     SkipReason, Stage,
@@ -128,6 +128,10 @@ declare::metrics! {
         /// Work that waits: batches, and messages for `in_flight`.
         queue_depth: Family<Queue, IntGauge> = "outlierd_queue_depth" in "batches or messages",
 
+        /// 1, with what scores in the labels.
+        device_info: DeviceInfo = "outlierd_device_info" in "1",
+        /// 1 from when the GPU had to take smaller batches or the CPU had to take its place, else 0.
+        device_degraded: IntGauge = "outlierd_device_degraded" in "0 or 1",
         /// 1 while at least one broker answers, else 0.
         broker_up: IntGauge = "outlierd_broker_up" in "0 or 1",
         /// 1 while `/readyz` says ready, else 0.

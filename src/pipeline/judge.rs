@@ -10,7 +10,7 @@ use crate::config;
 use crate::detect::{Claim, Detector, Explanation, Model, Policy, Scored, Verdict};
 use crate::metrics::{DeadLetterClass, ScoreFigures, ScoreHistograms};
 use crate::record::{Decoded, Decoder, PathError, Vocabularies};
-use crate::vae::WeightError;
+use crate::vae::{Device, WeightError};
 
 /// Judges batches with one model. One a score thread; its buffers grow once.
 pub struct Judge {
@@ -134,6 +134,15 @@ impl Judge {
             cells: Vec::new(),
             rows: Vec::new(),
         })
+    }
+
+    /// Scores on `device` instead of the CPU.
+    ///
+    /// # Errors
+    /// As [`Judge::new`].
+    pub fn on(mut self, device: &Device) -> Result<Judge, JudgeError> {
+        self.detector = self.detector.moved(device)?;
+        Ok(self)
     }
 
     /// Leaves the verdicts open: scored rows stand in [`Judged::pending`].

@@ -19,11 +19,12 @@ use super::sandbox::{Probe, Sandbox};
 use super::score::{self, Control, Work};
 use super::thresholds::{Thresholds, Verdicts};
 use super::{Batch, Judge, JudgeError, LineError, Redaction};
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::detect::{DailyBudget, Episodes, Model, Policy};
 use crate::health::{Condition, Health};
 use crate::kafka::{Connection, Intake, IntakeError, Outlet, Topics, Trail};
 use crate::metrics::{Metrics, ScoreHistograms};
+use crate::vae::Device;
 
 /// Batches waiting in front of each score thread: one to work on while another is filled.
 const WAITING: usize = 1;
@@ -42,6 +43,8 @@ pub struct Parts<'a> {
     /// The model's version, as messages name it.
     pub version: String,
     pub policy: Arc<Policy>,
+    /// What scores.
+    pub device: Device,
     /// How to try records in another process, if that is possible.
     pub probe: Option<Probe>,
     /// What a line before this one learnt of messages too large for a transaction.
@@ -88,7 +91,7 @@ impl Line {
         let intake = join_group(parts, &dealer, ended.clone())?;
         let verdicts = verdicts(parts)?;
         for (input, output) in from_consume.into_iter().zip(to_publish) {
-            let mut judge = judge(parts, Some(parts.metrics.scores()))?;
+            let mut judge = judge(parts, Some(parts.metrics.scores()))?.on(&parts.device)?;
             if verdicts.is_some() {
                 judge = judge.without_verdicts();
             }
@@ -136,7 +139,10 @@ impl Line {
         let mut consume = Consume {
             dealer: Arc::clone(&dealer),
             spent: to_reuse,
-            line: config.line.clone(),
+            line: config::Line {
+                batch_rows: parts.device.batch_rows().unwrap_or(config.line.batch_rows),
+                ..config.line.clone()
+            },
             stop: Arc::clone(&stop),
             health: Arc::clone(&parts.health),
             metrics: Arc::clone(&parts.metrics),
@@ -270,7 +276,7 @@ fn verdicts(parts: &Parts<'_>) -> Result<Option<Verdicts>, JudgeError> {
     };
     Ok(Some(Verdicts {
         thresholds: Thresholds::new(budget, Arc::clone(&parts.metrics)),
-        // Its scores are in the histograms already.
+        // Its scores are in the histograms already. Single rows are no work for a GPU.
         judge: judge(parts, None)?,
     }))
 }

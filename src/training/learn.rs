@@ -14,7 +14,7 @@ use crate::detect::{
     Calibration, Detector, Fitted, Golden, Model, Policy, Provenance, Standard, mean_score,
 };
 use crate::features::{Encoding, FitError, Table};
-use crate::vae::{RowsError, Shape, TrainError, WeightError};
+use crate::vae::{Device, RowsError, Shape, TrainError, WeightError};
 
 /// Fewer rows than this make no model.
 pub const LEAST_ROWS: usize = 50;
@@ -76,6 +76,20 @@ pub fn learn(
     settings: &Train,
     progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
 ) -> Result<Model, TrainingError> {
+    learn_on(&Device::cpu(), collection, source, settings, progress)
+}
+
+/// The same on another device: networks are fitted there, and calibrated on the CPU.
+///
+/// # Errors
+/// As [`learn`]; the device may fail too.
+pub fn learn_on(
+    device: &Device,
+    collection: Collection,
+    source: Source,
+    settings: &Train,
+    progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
+) -> Result<Model, TrainingError> {
     check(&collection)?;
     let rejected = collection.rejected().values().sum();
     let material = collection.into_material();
@@ -89,7 +103,7 @@ pub fn learn(
         hidden: settings.hidden,
         latent: settings.latent,
     };
-    let mut trainer = Trainer::new(&shape, settings, rows, &plan, progress);
+    let mut trainer = Trainer::new(&shape, settings, device, rows, &plan, progress);
     let (ensemble, terms) = match &plan {
         Plan::HoldOut(fold) => {
             let fit = Encoded::of(&encoding, &table, &fold.fit);

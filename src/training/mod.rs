@@ -9,6 +9,9 @@ mod collection;
 mod encoded;
 mod fold;
 mod learn;
+#[cfg(all(test, feature = "cuda"))]
+#[allow(clippy::unwrap_used)]
+mod parity;
 mod quantiles;
 mod reservoir;
 mod terms;
@@ -19,5 +22,5 @@ mod trainer;
 
 pub use collection::{Collection, Material, Source};
 pub use fold::Fold;
-pub use learn::{LEAST_ROWS, Progress, TrainingError, learn};
+pub use learn::{LEAST_ROWS, Progress, TrainingError, learn, learn_on};
 pub use reservoir::Place;

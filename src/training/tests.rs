@@ -8,14 +8,15 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
 
-use super::{Collection, Source, learn};
+use super::{Collection, Source, learn_on};
 use crate::config::{Direction, Field, Input, Kind, Train, TrainingData};
 use crate::detect::{Detector, Explanation, FieldPolicy, Model, Policy, Side, Verdict, sentence};
+use crate::vae::Device;
 
 /// A pair that goes together, a number of its own, four readings of one thing, and a word.
-const FIELDS: [&str; 8] = ["x", "twice", "alone", "one", "two", "three", "four", "mode"];
+pub(super) const FIELDS: [&str; 8] = ["x", "twice", "alone", "one", "two", "three", "four", "mode"];
 
-fn row(random: &mut ChaCha8Rng) -> [f64; 8] {
+pub(super) fn row(random: &mut ChaCha8Rng) -> [f64; 8] {
     let mut draw = || -> f64 { StandardNormal.sample(random) };
     let (x, thing) = (draw(), draw());
     let mut readings = [0.0; 4];
@@ -44,40 +45,42 @@ fn record(row: &[f64; 8]) -> Vec<u8> {
     serde_json::to_vec(&record).unwrap()
 }
 
-fn model() -> &'static Arc<Model> {
+pub(super) fn model() -> &'static Arc<Model> {
     static MODEL: OnceLock<Arc<Model>> = OnceLock::new();
-    MODEL.get_or_init(|| {
-        let kind = |name| {
-            if name == "mode" {
-                Kind::Categorical
-            } else {
-                Kind::Numeric
-            }
-        };
-        let fields = FIELDS.map(|name| Field::open(name, kind(name)));
-        let input = Input::of_records();
-        let mut collection = Collection::new(&fields, &input, usize::MAX).unwrap();
-        let mut random = ChaCha8Rng::seed_from_u64(7);
-        for _ in 0..1500 {
-            collection.add(&record(&row(&mut random)), -1);
+    MODEL.get_or_init(|| trained_on(&Device::cpu()))
+}
+
+pub(super) fn trained_on(device: &Device) -> Arc<Model> {
+    let kind = |name| {
+        if name == "mode" {
+            Kind::Categorical
+        } else {
+            Kind::Numeric
         }
-        let settings = Train {
-            data: TrainingData::Clean,
-            since: Duration::ZERO,
-            max_rows: usize::MAX,
-            calibration_share: 0.2,
-            hidden: 32,
-            latent: 8,
-            floors: vec![0.2, 1.0],
-            max_steps: 700,
-            seed: 1,
-        };
-        let source = Source::default();
-        let model = learn(collection, source, &settings, &mut |_| {
-            ControlFlow::Continue(())
-        });
-        Arc::new(model.unwrap())
-    })
+    };
+    let fields = FIELDS.map(|name| Field::open(name, kind(name)));
+    let input = Input::of_records();
+    let mut collection = Collection::new(&fields, &input, usize::MAX).unwrap();
+    let mut random = ChaCha8Rng::seed_from_u64(7);
+    for _ in 0..1500 {
+        collection.add(&record(&row(&mut random)), -1);
+    }
+    let settings = Train {
+        data: TrainingData::Clean,
+        since: Duration::ZERO,
+        max_rows: usize::MAX,
+        calibration_share: 0.2,
+        hidden: 32,
+        latent: 8,
+        floors: vec![0.2, 1.0],
+        max_steps: 700,
+        seed: 1,
+    };
+    let source = Source::default();
+    let model = learn_on(device, collection, source, &settings, &mut |_| {
+        ControlFlow::Continue(())
+    });
+    Arc::new(model.unwrap())
 }
 
 /// Where an ordinary row has its cells.

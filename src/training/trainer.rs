@@ -13,7 +13,7 @@ use super::quantiles::{quantile, sorted};
 use super::{Progress, TrainingError};
 use crate::config::{Train, TrainingData};
 use crate::detect::Linear;
-use crate::vae::{self, Member, Mixture, Recipe, Scorer, Shape, WeightError};
+use crate::vae::{self, Device, Member, Mixture, Recipe, Scorer, Shape, WeightError};
 
 /// A network with the density of its codes.
 pub(super) struct Trained {
@@ -37,6 +37,7 @@ impl Trained {
 pub(super) struct Trainer<'a> {
     shape: &'a Shape,
     settings: &'a Train,
+    device: &'a Device,
     progress: &'a mut dyn FnMut(Progress) -> ControlFlow<()>,
     done: usize,
     steps: usize,
@@ -46,6 +47,7 @@ impl<'a> Trainer<'a> {
     pub(super) fn new(
         shape: &'a Shape,
         settings: &'a Train,
+        device: &'a Device,
         rows: usize,
         plan: &Plan,
         progress: &'a mut dyn FnMut(Progress) -> ControlFlow<()>,
@@ -61,6 +63,7 @@ impl<'a> Trainer<'a> {
         let mut trainer = Trainer {
             shape,
             settings,
+            device,
             progress,
             done: 0,
             steps: 0,
@@ -77,13 +80,17 @@ impl<'a> Trainer<'a> {
     }
 
     fn recipe(&self, rows: usize, floor: f64, index: usize) -> Recipe {
-        Recipe::new(
+        let recipe = Recipe::new(
             rows,
             floor as f32,
             self.settings.data,
             self.settings.max_steps,
             self.settings.seed.wrapping_add(index as u64),
-        )
+        );
+        Recipe {
+            device: self.device.clone(),
+            ..recipe
+        }
     }
 
     /// One stiff network that is trained first on unlabelled rows, to find those that are not of

@@ -1,7 +1,7 @@
 //! The optimiser: Adam (Kingma and Ba 2015) on gradients of bounded length.
 
 use candle_core::backprop::GradStore;
-use candle_core::{Result, Var};
+use candle_core::{Result, Tensor, Var};
 use candle_nn::{AdamW, Optimizer, ParamsAdamW};
 
 use super::parallel::side_by_side;
@@ -89,14 +89,18 @@ fn even_groups(variables: &[Var], count: usize) -> Vec<Vec<Var>> {
 
 /// Euclidean norm over the gradients of all variables.
 fn norm(gradients: &GradStore, variables: &[Var]) -> Result<f64> {
-    let mut squares = 0.0;
-    for gradient in variables
+    let all = variables
         .iter()
-        .filter_map(|variable| gradients.get(variable))
-    {
-        squares += f64::from(gradient.sqr()?.sum_all()?.to_scalar::<f32>()?);
+        .filter_map(|variable| gradients.get(variable));
+    let squares = all
+        .map(|gradient| gradient.sqr()?.sum_all())
+        .collect::<Result<Vec<_>>>()?;
+    if squares.is_empty() {
+        return Ok(0.0);
     }
-    Ok(squares.sqrt())
+    // Read together: each reading waits for the device.
+    let squares = Tensor::stack(&squares, 0)?.to_vec1::<f32>()?;
+    Ok(squares.into_iter().map(f64::from).sum::<f64>().sqrt())
 }
 
 fn shorten(gradients: &mut GradStore, variables: &[Var], by: f64) -> Result<()> {
@@ -111,13 +115,12 @@ fn shorten(gradients: &mut GradStore, variables: &[Var], by: f64) -> Result<()> 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use candle_core::Tensor;
+    use candle_core::Device;
 
     use super::*;
-    use crate::vae::network::device;
 
     fn variable(values: &[f32]) -> Var {
-        Var::new(values, &device()).unwrap()
+        Var::new(values, &Device::Cpu).unwrap()
     }
 
     /// The gradients of `weight` * sum of squares: 2 `weight` x.

@@ -220,10 +220,9 @@ fn categorical(values: &Tensor, logits: &Tensor, floor: f64) -> Result<Tensor> {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::vae::network::device;
 
     fn row(values: &[f32]) -> Tensor {
-        Tensor::from_slice(values, (1, values.len()), &device()).unwrap()
+        Tensor::from_slice(values, (1, values.len()), &Device::Cpu).unwrap()
     }
 
     fn shape(heads: Vec<Head>) -> Shape {
@@ -235,7 +234,7 @@ mod tests {
     }
 
     fn surprise(shape: &Shape, epsilon: f32, values: &[f32], present: &[f32], mean: &[f32]) -> f64 {
-        let likelihood = Likelihood::new(shape, 0.5, epsilon, &device()).unwrap();
+        let likelihood = Likelihood::new(shape, 0.5, epsilon, &Device::Cpu).unwrap();
         let gaussians = shape
             .heads
             .iter()
@@ -308,7 +307,7 @@ mod tests {
             Head::Bernoulli,
             Head::Categorical { classes: 2 },
         ];
-        let likelihood = Likelihood::new(&shape(heads), 0.5, 0.1, &device()).unwrap();
+        let likelihood = Likelihood::new(&shape(heads), 0.5, 0.1, &Device::Cpu).unwrap();
         let output = Output {
             mean: row(&[0.5, 7.0, 0.7, 1.0, -2.0]),
             spread: Some(row(&[3.0, 3.0])),

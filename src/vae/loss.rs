@@ -1,12 +1,12 @@
 //! What a training step descends: the evidence lower bound of some rows, or their squared error.
 
 use candle_core::backprop::GradStore;
-use candle_core::{Result, Tensor};
+use candle_core::{Device, Result, Tensor, bail};
 
 use super::batches::Batch;
 use super::likelihood::Likelihood;
 use super::member::Member;
-use super::network::{Input, Network, device};
+use super::network::{Input, Network};
 use super::recipe::{Objective, Recipe};
 use super::shape::Shape;
 
@@ -14,6 +14,7 @@ use super::shape::Shape;
 pub(super) struct Loss<'a> {
     shape: &'a Shape,
     objective: Objective,
+    device: Device,
     pub network: Network,
     likelihood: Likelihood,
 }
@@ -37,21 +38,29 @@ pub(super) struct Part {
 impl<'a> Loss<'a> {
     /// Starts from the weights of `member`, which must fit `shape`.
     pub fn new(shape: &'a Shape, recipe: &Recipe, member: &Member) -> Result<Self> {
-        let device = device();
+        let device = recipe.device.queue()?;
         Ok(Loss {
             network: Network::new(shape, member, &device)?,
             likelihood: Likelihood::new(shape, recipe.floor, recipe.epsilon, &device)?,
             objective: recipe.objective,
+            device,
             shape,
         })
     }
 
     pub fn terms(&self, batch: Batch) -> Result<Terms> {
-        let input = Input::new(self.shape, batch, &device())?;
+        let Batch {
+            rows,
+            values,
+            present,
+            noise,
+        } = batch;
+        let input = Input::of(self.shape, rows, &values, &present, &self.device)?;
         let code = self.network.encode(&input)?;
         let surprise = match self.objective {
             Objective::Elbo => {
-                let output = self.network.decode(&code.sample(&input.noise)?)?;
+                let noise = Tensor::from_vec(noise, (rows, self.shape.latent), &self.device)?;
+                let output = self.network.decode(&code.sample(&noise)?)?;
                 self.likelihood
                     .surprise(&input.values, &input.present, &output)?
             }
@@ -74,11 +83,17 @@ impl<'a> Loss<'a> {
         let surprise = (terms.surprise.sum_all()? * share)?;
         let divergence = (terms.divergence.sum_all()? * share)?;
         let loss = (&surprise + (&divergence * beta)?)?;
+        let gradients = loss.backward()?;
+        // Read together: each reading waits for the device.
+        let read = Tensor::stack(&[loss, surprise, divergence], 0)?.to_vec1::<f32>()?;
+        let [loss, surprise, divergence] = read[..] else {
+            bail!("three sums became {}", read.len());
+        };
         Ok(Part {
-            loss: loss.to_scalar()?,
-            surprise: surprise.to_scalar()?,
-            divergence: divergence.to_scalar()?,
-            gradients: loss.backward()?,
+            loss,
+            surprise,
+            divergence,
+            gradients,
         })
     }
 }

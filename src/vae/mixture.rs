@@ -125,6 +125,28 @@ impl Mixture {
         }
     }
 
+    /// The components as one dense layer over a code and its squares, since the exponent of a Gaussian is linear in both:
+    /// weights, 2 latent x components, and biases. Its outputs are logarithms of weighted densities.
+    pub(super) fn layer(&self) -> (Vec<f32>, Vec<f32>) {
+        let (latent, count) = (self.latent, self.weights.len());
+        let mut weights = vec![0.0; 2 * latent * count];
+        let mut bias = Vec::with_capacity(count);
+        for component in 0..count {
+            let mut constant = f64::from(self.weights[component]).ln();
+            for unit in 0..latent {
+                let mean = self.means[component * latent + unit];
+                let variance = self.variances[component * latent + unit];
+                weights[unit * count + component] = mean / variance;
+                weights[(latent + unit) * count + component] = -0.5 / variance;
+                let (mean, variance) = (f64::from(mean), f64::from(variance));
+                constant -=
+                    0.5 * (mean * mean / variance + (std::f64::consts::TAU * variance).ln());
+            }
+            bias.push(constant as f32);
+        }
+        (weights, bias)
+    }
+
     /// One a component, sum 1.
     pub fn weights(&self) -> &[f32] {
         &self.weights

@@ -17,27 +17,39 @@
 //! linear paths past both halves, so that it contains the principal component solution, and with
 //! one likelihood for each kind of column.
 
+#[cfg(any(test, feature = "cuda"))]
+mod batched;
 mod batches;
 #[cfg(test)]
 mod closed_form;
+#[cfg(feature = "cuda")]
+mod cuda;
 mod descent;
+mod device;
 mod lean;
 mod likelihood;
 mod loss;
 mod member;
 mod mixture;
 mod network;
+mod networks;
 mod parallel;
+#[cfg(test)]
+mod parity;
 mod product;
 mod recipe;
 mod rows;
+#[cfg(test)]
+mod samples;
 mod shape;
 mod train;
 mod two_valued;
 
+pub use device::{Device, DeviceError, Standing};
 pub use lean::{Scorer, Scores};
 pub use member::{Member, WeightError};
 pub use mixture::Mixture;
+pub use networks::{Networks, Weighed};
 pub use recipe::{Objective, Recipe};
 pub use rows::{Rows, RowsError};
 pub use shape::{Head, Shape, ShapeError};

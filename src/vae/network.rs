@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use candle_core::{Device, Error, Result, Tensor, Var};
 use candle_nn::ops::silu;
 
-use super::batches::Batch;
 use super::member::Member;
 use super::product;
 use super::shape::Shape;
@@ -14,15 +13,11 @@ use super::shape::Shape;
 /// nor the divergence overflows, whatever comes in.
 pub(super) const LOG_VARIANCE: (f32, f32) = (-8.0, 4.0);
 
-/// Where training runs. The one place that names a device.
-pub(super) fn device() -> Device {
-    Device::Cpu
-}
-
-/// A network whose weights can be trained.
+/// A network on some device.
 pub(super) struct Network {
     shape: Shape,
     floor: f32,
+    /// What can be trained; nothing of a network that only scores.
     variables: BTreeMap<&'static str, Var>,
     encoder: [Layer; 3],
     encoder_skip: Tensor,
@@ -32,7 +27,7 @@ pub(super) struct Network {
     spread: Option<Layer>,
 }
 
-/// The numbers of one step on the device.
+/// Rows on the device.
 pub(super) struct Input {
     /// Rows x columns.
     pub values: Tensor,
@@ -40,8 +35,6 @@ pub(super) struct Input {
     pub present: Tensor,
     /// Rows x heads, 1 where the head is missing; none where none is.
     missing: Option<Tensor>,
-    /// Rows x latent.
-    pub noise: Tensor,
 }
 
 /// The posterior of the code, rows x latent each.
@@ -70,22 +63,34 @@ impl Layer {
 }
 
 impl Input {
-    pub fn new(shape: &Shape, batch: Batch, device: &Device) -> Result<Self> {
-        let Batch {
-            rows,
+    /// Takes `values`, rows x columns, and `present`, rows x heads; `whole` says that no head is
+    /// missing.
+    pub fn new(values: Tensor, present: Tensor, whole: bool) -> Result<Self> {
+        Ok(Input {
+            missing: if whole { None } else { Some((1.0 - &present)?) },
             values,
             present,
-            noise,
-        } = batch;
-        let whole = present.iter().all(|&mark| mark == 1.0);
-        let present = Tensor::from_vec(present, (rows, shape.heads.len()), device)?;
-        Ok(Input {
-            values: Tensor::from_vec(values, (rows, shape.width()), device)?,
-            missing: if whole { None } else { Some((1.0 - &present)?) },
-            present,
-            noise: Tensor::from_vec(noise, (rows, shape.latent), device)?,
         })
     }
+
+    /// Brings `rows` rows to `device`.
+    pub fn of(
+        shape: &Shape,
+        rows: usize,
+        values: &[f32],
+        present: &[f32],
+        device: &Device,
+    ) -> Result<Self> {
+        let whole = is_whole(present);
+        let values = Tensor::from_slice(values, (rows, shape.width()), device)?;
+        let present = Tensor::from_slice(present, (rows, shape.heads.len()), device)?;
+        Input::new(values, present, whole)
+    }
+}
+
+/// Whether these marks say that nothing is missing.
+pub(super) fn is_whole(present: &[f32]) -> bool {
+    present.iter().all(|&mark| mark == 1.0)
 }
 
 impl Code {
@@ -103,15 +108,33 @@ impl Code {
 }
 
 impl Network {
-    /// Puts the weights of `member`, which must fit `shape`, on `device`.
+    /// Puts the weights of `member`, which must fit `shape`, on `device`, to be trained there.
     pub fn new(shape: &Shape, member: &Member, device: &Device) -> Result<Self> {
         let mut variables = BTreeMap::new();
         for (name, dims, values) in member.tensors() {
             let tensor = Tensor::from_slice(values, dims, device)?;
             variables.insert(name, Var::from_tensor(&tensor)?);
         }
-        let take = |name: &'static str| match variables.get(name) {
-            Some(variable) => Ok(variable.as_tensor().clone()),
+        let weights = variables.iter();
+        let weights = weights.map(|(&name, variable)| (name, variable.as_tensor().clone()));
+        let mut network = Network::of(shape, member.floor, &weights.collect())?;
+        network.variables = variables;
+        Ok(network)
+    }
+
+    /// The same for scoring alone: nothing is kept that only gradients need.
+    #[cfg(any(test, feature = "cuda"))]
+    pub fn fixed(shape: &Shape, member: &Member, device: &Device) -> Result<Self> {
+        let mut weights = BTreeMap::new();
+        for (name, dims, values) in member.tensors() {
+            weights.insert(name, Tensor::from_slice(values, dims, device)?);
+        }
+        Network::of(shape, member.floor, &weights)
+    }
+
+    fn of(shape: &Shape, floor: f32, weights: &BTreeMap<&'static str, Tensor>) -> Result<Self> {
+        let take = |name: &'static str| match weights.get(name) {
+            Some(weight) => Ok(weight.clone()),
             None => Err(Error::CannotFindTensor {
                 path: name.to_owned(),
             }),
@@ -122,12 +145,12 @@ impl Network {
                 bias: take(bias)?,
             })
         };
-        let spread = variables
+        let spread = weights
             .contains_key("decoder.spread.weight")
             .then(|| layer("decoder.spread.weight", "decoder.spread.bias"));
         Ok(Network {
             shape: shape.clone(),
-            floor: member.floor,
+            floor,
             encoder: [
                 layer("encoder.first.weight", "encoder.first.bias")?,
                 layer("encoder.second.weight", "encoder.second.bias")?,
@@ -141,7 +164,7 @@ impl Network {
             ],
             decoder_skip: take("decoder.skip")?,
             spread: spread.transpose()?,
-            variables,
+            variables: BTreeMap::new(),
         })
     }
 
@@ -218,7 +241,7 @@ mod tests {
 
     fn code(mean: &[f32], log_variance: &[f32]) -> Code {
         let row =
-            |values: &[f32]| Tensor::from_slice(values, (1, values.len()), &device()).unwrap();
+            |values: &[f32]| Tensor::from_slice(values, (1, values.len()), &Device::Cpu).unwrap();
         Code {
             mean: row(mean),
             log_variance: row(log_variance),
@@ -249,7 +272,7 @@ mod tests {
                 latent: 2,
             };
             let member = Member::untrained(&shape, 0.1, &mut ChaCha8Rng::seed_from_u64(3));
-            let network = Network::new(&shape, &member, &device()).unwrap();
+            let network = Network::new(&shape, &member, &Device::Cpu).unwrap();
             assert_eq!(network.member().unwrap(), member);
         }
     }

@@ -2,7 +2,7 @@
 //! asks for: a seventh of the multiplications of a training step in wide rows.
 
 use candle_core::backend::BackendStorage;
-use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor};
+use candle_core::{CpuStorage, CudaStorage, CustomOp2, Layout, Result, Shape, Tensor};
 
 /// `data` (rows x inputs) times `weights` (inputs x outputs). Only the weights have a gradient.
 pub(super) fn of_data(data: &Tensor, weights: &Tensor) -> Result<Tensor> {
@@ -23,14 +23,17 @@ impl CustomOp2 for Product {
         weights: &CpuStorage,
         weights_layout: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
-        let (rows, inputs) = data_layout.shape().dims2()?;
-        let (given, outputs) = weights_layout.shape().dims2()?;
-        if inputs != given {
-            candle_core::bail!("data of {inputs} columns and weights of {given} rows");
-        }
-        let sizes = (1, rows, outputs, inputs);
-        let product = data.matmul(weights, sizes, data_layout, weights_layout)?;
-        Ok((product, Shape::from((rows, outputs))))
+        product(data, data_layout, weights, weights_layout)
+    }
+
+    fn cuda_fwd(
+        &self,
+        data: &CudaStorage,
+        data_layout: &Layout,
+        weights: &CudaStorage,
+        weights_layout: &Layout,
+    ) -> Result<(CudaStorage, Shape)> {
+        product(data, data_layout, weights, weights_layout)
     }
 
     fn bwd(
@@ -44,19 +47,34 @@ impl CustomOp2 for Product {
     }
 }
 
+fn product<S: BackendStorage>(
+    data: &S,
+    data_layout: &Layout,
+    weights: &S,
+    weights_layout: &Layout,
+) -> Result<(S, Shape)> {
+    let (rows, inputs) = data_layout.shape().dims2()?;
+    let (given, outputs) = weights_layout.shape().dims2()?;
+    if inputs != given {
+        candle_core::bail!("data of {inputs} columns and weights of {given} rows");
+    }
+    let sizes = (1, rows, outputs, inputs);
+    let product = data.matmul(weights, sizes, data_layout, weights_layout)?;
+    Ok((product, Shape::from((rows, outputs))))
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use candle_core::Var;
+    use candle_core::{Device, Var};
 
     use super::*;
-    use crate::vae::network::device;
 
     #[test]
     fn values_and_gradients_are_those_of_a_matrix_product() {
         let tensor = |rows: usize, columns: usize| {
             let numbers = (0..rows * columns).map(|i| (i * 7 % 5) as f32 - 1.5);
-            Tensor::from_iter(numbers, &device())
+            Tensor::from_iter(numbers, &Device::Cpu)
                 .unwrap()
                 .reshape((rows, columns))
                 .unwrap()

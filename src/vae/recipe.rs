@@ -1,5 +1,6 @@
 //! How one network is trained: the numbers, and where they come from.
 
+use super::device::Device;
 use crate::config::TrainingData;
 
 /// From this floor on the likelihood is so flat that the whole divergence would cost more than a
@@ -48,6 +49,8 @@ pub struct Recipe {
     pub warmup: f32,
     /// Longest gradient (Euclidean norm over all weights) that is followed unshortened.
     pub clip: f64,
+    /// Where the network is trained. The bits of the weights depend on it too.
+    pub device: Device,
     /// Decides the initial weights, the noise and the order of the rows.
     pub seed: u64,
 }
@@ -83,6 +86,7 @@ impl Recipe {
             },
             warmup: 0.30,
             clip: 20.0,
+            device: Device::cpu(),
             seed,
         }
     }

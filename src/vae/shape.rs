@@ -67,6 +67,16 @@ impl Shape {
         self.heads.iter().map(|head| head.width()).sum()
     }
 
+    /// Multiplications of one row on its way through the network.
+    #[must_use]
+    pub fn multiplications(&self) -> usize {
+        let matrices = self.parameters().into_iter();
+        matrices
+            .filter(|parameter| parameter.dims.len() == 2)
+            .map(|parameter| parameter.dims.iter().product::<usize>())
+            .sum()
+    }
+
     /// Says whether a network of this shape can be built.
     ///
     /// # Errors

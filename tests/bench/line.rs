@@ -8,6 +8,7 @@
 mod allocations;
 mod clock;
 mod feed;
+mod gpu;
 mod measure;
 mod report;
 mod stages;
@@ -55,6 +56,12 @@ fn main() -> anyhow::Result<()> {
         return one_thread_a_multiplication();
     }
     let wanted = Wanted::from(std::env::args().skip(1));
+    if wanted.has("gpu") && !wanted.json {
+        gpu::measure()?;
+    }
+    if wanted.words == ["gpu"] {
+        return Ok(());
+    }
     let folder = tempfile::tempdir().context("making a folder")?;
     let model = stream::train(folder.path())?;
     // The line comes first, so that its memory is not that of the other stages.

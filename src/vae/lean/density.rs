@@ -10,8 +10,7 @@ use crate::vae::mixture::Mixture;
 /// Logarithm of the density of a component that is only padding: exp makes nothing of it.
 const NOWHERE: f32 = -1e30;
 
-/// A mixture made ready for scoring. The exponent of a Gaussian is linear in the code and its
-/// squares, so that the components together are one dense layer over both.
+/// A mixture made ready for scoring, see [`Mixture::layer`].
 #[derive(Debug, Clone)]
 pub(super) struct Density {
     layer: Dense,
@@ -30,27 +29,11 @@ pub(super) struct Room {
 impl Density {
     pub fn new(mixture: &Mixture) -> Density {
         let (latent, count) = (mixture.latent(), mixture.weights().len());
-        let (means, variances) = (mixture.means(), mixture.variances());
         let mut layer = Dense::new(2 * latent, count);
         let padded: Vec<usize> = (0..layer.outputs()).collect();
         layer.set_bias(&vec![NOWHERE; padded.len()], &padded);
         let components = &padded[..count];
-        let cell = |component: usize, unit: usize| component * latent + unit;
-        let mut weights = vec![0.0; 2 * latent * count];
-        let mut bias = Vec::with_capacity(count);
-        for component in 0..count {
-            let mut constant = f64::from(mixture.weights()[component]).ln();
-            for unit in 0..latent {
-                let mean = means[cell(component, unit)];
-                let variance = variances[cell(component, unit)];
-                weights[unit * count + component] = mean / variance;
-                weights[(latent + unit) * count + component] = -0.5 / variance;
-                let (mean, variance) = (f64::from(mean), f64::from(variance));
-                constant -=
-                    0.5 * (mean * mean / variance + (std::f64::consts::TAU * variance).ln());
-            }
-            bias.push(constant as f32);
-        }
+        let (weights, bias) = mixture.layer();
         layer.set_weights(&weights, components);
         layer.set_bias(&bias, components);
         Density { layer, latent }

@@ -60,6 +60,44 @@ impl Scores {
         self.nll.len()
     }
 
+    /// Makes room for what is said by row of `rows` rows; there is nothing by head, by column and by unit then.
+    #[cfg(any(test, feature = "cuda"))]
+    pub(in crate::vae) fn fit_by_row(&mut self, rows: usize) {
+        for by_row in [
+            &mut self.nll,
+            &mut self.kl,
+            &mut self.squared_error,
+            &mut self.code_nll,
+        ] {
+            by_row.resize(rows, 0.0);
+        }
+        for finer in [
+            &mut self.head_nll,
+            &mut self.head_squared,
+            &mut self.expected,
+            &mut self.variance,
+            &mut self.code,
+            &mut self.code_variance,
+        ] {
+            finer.clear();
+        }
+    }
+
+    /// Puts what was found of `count` rows, row `first` the first of them, into their places: all `nll`, all `kl`, all
+    /// `squared_error`, all `code_nll`.
+    #[cfg(any(test, feature = "cuda"))]
+    pub(in crate::vae) fn place_by_row(&mut self, first: usize, count: usize, found: &[f32]) {
+        let places = [
+            &mut self.nll,
+            &mut self.kl,
+            &mut self.squared_error,
+            &mut self.code_nll,
+        ];
+        for (place, found) in places.into_iter().zip(found.chunks_exact(count)) {
+            place[first..][..count].copy_from_slice(found);
+        }
+    }
+
     /// Makes room for `rows` rows.
     pub(super) fn fit(&mut self, rows: usize, shape: &Shape, strides: &Strides) {
         let (width, heads) = (shape.width(), shape.heads.len());

@@ -1,17 +1,15 @@
 //! Scoring against candle, and against itself.
 #![allow(clippy::unwrap_used)]
 
+use candle_core::Device;
 use proptest::prelude::*;
 use pulp::Arch;
-use rand::{Rng, RngExt, SeedableRng};
-use rand_chacha::ChaCha8Rng;
-use rand_distr::{Distribution, StandardNormal};
 
 use super::score::BLOCK;
 use super::{Scorer, Scores};
-use crate::vae::batches::Batch;
 use crate::vae::likelihood::{Likelihood, variance};
-use crate::vae::network::{Input, Network, device};
+use crate::vae::network::{Input, Network};
+use crate::vae::samples::{Table, member};
 use crate::vae::{Head, Member, Mixture, Rows, Shape};
 
 fn shape(heads: Vec<Head>) -> Shape {
@@ -19,57 +17,6 @@ fn shape(heads: Vec<Head>) -> Shape {
         heads,
         hidden: 11,
         latent: 3,
-    }
-}
-
-fn normal(random: &mut impl Rng) -> f32 {
-    StandardNormal.sample(random)
-}
-
-/// Weights as large as trained ones, those of the missing marks too.
-fn member(shape: &Shape, seed: u64) -> Member {
-    let mut random = ChaCha8Rng::seed_from_u64(seed);
-    let start = Member::untrained(shape, 0.3, &mut random);
-    Member::from_tensors(shape, 0.3, |name| {
-        let (_, dims, values) = start.tensors().find(|(found, ..)| *found == name)?;
-        let moved = values.iter().map(|value| value + 0.3 * normal(&mut random));
-        Some((dims.to_vec(), moved.collect()))
-    })
-    .unwrap()
-}
-
-/// Rows of every kind of head, with about one head in six missing.
-#[derive(Debug, Default)]
-struct Table {
-    values: Vec<f32>,
-    present: Vec<f32>,
-}
-
-impl Table {
-    fn new(shape: &Shape, rows: usize, seed: u64) -> Self {
-        let mut random = ChaCha8Rng::seed_from_u64(seed);
-        let mut table = Table::default();
-        for _ in 0..rows {
-            for head in &shape.heads {
-                let there = random.random_range(0..6) > 0;
-                table.present.push(f32::from(u8::from(there)));
-                let first = table.values.len();
-                table.values.resize(first + head.width(), 0.0);
-                match *head {
-                    _ if !there => {}
-                    Head::Gaussian => table.values[first] = 3.0 * normal(&mut random),
-                    Head::Bernoulli => table.values[first] = f32::from(random.random_range(0..2u8)),
-                    Head::Categorical { classes } => {
-                        table.values[first + random.random_range(0..classes)] = 1.0;
-                    }
-                }
-            }
-        }
-        table
-    }
-
-    fn rows(&self, shape: &Shape) -> Rows<'_> {
-        Rows::new(shape, &self.values, &self.present).unwrap()
     }
 }
 
@@ -158,15 +105,9 @@ struct Oracle {
 
 impl Oracle {
     fn new(shape: &Shape, member: &Member, table: &Table) -> Self {
-        let device = device();
+        let device = Device::Cpu;
         let rows = table.rows(shape).len();
-        let batch = Batch {
-            rows,
-            values: table.values.clone(),
-            present: table.present.clone(),
-            noise: vec![0.0; rows * shape.latent],
-        };
-        let input = Input::new(shape, batch, &device).unwrap();
+        let input = Input::of(shape, rows, &table.values, &table.present, &device).unwrap();
         let network = Network::new(shape, member, &device).unwrap();
         let code = network.encode(&input).unwrap();
         let output = network.decode(&code.mean).unwrap();
