@@ -103,6 +103,7 @@ pub fn learn_on(
         hidden: settings.hidden,
         latent: settings.latent,
     };
+    let device = &device.clone().for_networks(&shape, 1);
     let mut trainer = Trainer::new(&shape, settings, device, rows, &plan, progress);
     let (ensemble, terms) = match &plan {
         Plan::HoldOut(fold) => {

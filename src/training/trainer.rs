@@ -13,7 +13,7 @@ use super::quantiles::{quantile, sorted};
 use super::{Progress, TrainingError};
 use crate::config::{Train, TrainingData};
 use crate::detect::Linear;
-use crate::vae::{self, Device, Member, Mixture, Recipe, Scorer, Shape, WeightError};
+use crate::vae::{self, Device, Member, Mixture, Recipe, Scorer, Shape, TrainError, WeightError};
 
 /// A network with the density of its codes.
 pub(super) struct Trained {
@@ -161,14 +161,29 @@ impl<'a> Trainer<'a> {
                     let Some(recipe) = recipes.get(index) else {
                         return trained;
                     };
-                    let member = vae::train(input, shape, recipe, &mut |at| {
+                    let mut hear = |at: vae::Progress| {
                         let heard = losses.send(at.loss).is_ok();
                         if heard && !stopped.load(Ordering::Relaxed) {
                             ControlFlow::Continue(())
                         } else {
                             ControlFlow::Break(())
                         }
-                    });
+                    };
+                    let mut member = vae::train(input, shape, recipe, &mut hear);
+                    if let (Err(TrainError::Backend(why)), true) = (&member, recipe.device.is_gpu())
+                    {
+                        let first = why.to_string();
+                        tracing::warn!(
+                            "{} failed while it trained ({}): the CPU starts over",
+                            recipe.device,
+                            first.lines().next().unwrap_or_default()
+                        );
+                        let recipe = Recipe {
+                            device: Device::cpu(),
+                            ..recipe.clone()
+                        };
+                        member = vae::train(input, shape, &recipe, &mut hear);
+                    }
                     trained.push((index, member));
                 }
             };

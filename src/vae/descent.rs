@@ -9,9 +9,16 @@ use super::parallel::side_by_side;
 /// Moves variables down their gradients.
 pub(super) struct Descent {
     variables: Vec<Var>,
-    /// One for each thread, over variables of about the same number of weights.
-    adams: Vec<AdamW>,
+    mover: Mover,
     clip: f64,
+}
+
+enum Mover {
+    /// One for each thread, over variables of about the same number of weights.
+    SideBySide(Vec<AdamW>),
+    /// All weights as one vector, which goes back into the variables after a step: on a GPU every operation costs the
+    /// start of its kernel, and variable by variable there would be hundreds.
+    Together { weights: Var, adam: AdamW },
 }
 
 impl Descent {
@@ -21,11 +28,17 @@ impl Descent {
             weight_decay: 0.0,
             ..ParamsAdamW::default()
         };
-        let adams = even_groups(&variables, threads)
-            .into_iter()
-            .map(|group| AdamW::new(group, settings.clone()));
+        let on_cpu = variables.iter().all(|variable| variable.device().is_cpu());
+        let mover = if on_cpu {
+            let adams = even_groups(&variables, threads)
+                .into_iter()
+                .map(|group| AdamW::new(group, settings.clone()));
+            Mover::SideBySide(adams.collect::<Result<_>>()?)
+        } else {
+            Mover::together(&variables, settings)?
+        };
         Ok(Descent {
-            adams: adams.collect::<Result<_>>()?,
+            mover,
             variables,
             clip,
         })
@@ -37,18 +50,38 @@ impl Descent {
         let Some(mut gradients) = self.sum(gradients)? else {
             return Ok(0.0);
         };
-        let norm = norm(&gradients, &self.variables)?;
+        let joined = match &self.mover {
+            Mover::SideBySide(_) => self.variables.clone(),
+            Mover::Together { weights, .. } => {
+                let whole = join(&self.variables, |variable| match gradients.get(variable) {
+                    Some(gradient) => Ok(gradient.clone()),
+                    None => variable.zeros_like(),
+                })?;
+                gradients.insert(weights, whole);
+                vec![weights.clone()]
+            }
+        };
+        let norm = norm(&gradients, &joined)?;
         if !norm.is_finite() {
             return Ok(norm);
         }
         if norm > self.clip {
-            shorten(&mut gradients, &self.variables, self.clip / norm)?;
+            shorten(&mut gradients, &joined, self.clip / norm)?;
         }
-        let moved = side_by_side(&mut self.adams, |adam| {
-            adam.set_learning_rate(rate);
-            adam.step(&gradients)
-        });
-        moved.into_iter().collect::<Result<()>>()?;
+        match &mut self.mover {
+            Mover::SideBySide(adams) => {
+                let moved = side_by_side(adams, |adam| {
+                    adam.set_learning_rate(rate);
+                    adam.step(&gradients)
+                });
+                moved.into_iter().collect::<Result<()>>()?;
+            }
+            Mover::Together { weights, adam } => {
+                adam.set_learning_rate(rate);
+                adam.step(&gradients)?;
+                take_apart(weights, &self.variables)?;
+            }
+        }
         Ok(norm)
     }
 
@@ -71,6 +104,38 @@ impl Descent {
         }
         Ok(Some(sum))
     }
+}
+
+impl Mover {
+    fn together(variables: &[Var], settings: ParamsAdamW) -> Result<Mover> {
+        let weights = Var::from_tensor(&join(variables, |it| Ok(it.as_detached_tensor()))?)?;
+        Ok(Mover::Together {
+            adam: AdamW::new(vec![weights.clone()], settings)?,
+            weights,
+        })
+    }
+}
+
+/// What `of` says of each variable, as one vector.
+fn join(variables: &[Var], of: impl Fn(&Var) -> Result<Tensor>) -> Result<Tensor> {
+    let parts = variables
+        .iter()
+        .map(|variable| of(variable)?.flatten_all())
+        .collect::<Result<Vec<_>>>()?;
+    Tensor::cat(&parts, 0)
+}
+
+/// Sets every variable to its part of `weights`.
+fn take_apart(weights: &Var, variables: &[Var]) -> Result<()> {
+    let weights = weights.as_detached_tensor();
+    let mut first = 0;
+    for variable in variables {
+        let count = variable.elem_count();
+        let part = weights.narrow(0, first, count)?;
+        variable.set(&part.reshape(variable.dims())?)?;
+        first += count;
+    }
+    Ok(())
 }
 
 /// The variables in `count` groups: the largest first, each to the group with the fewest weights.
@@ -154,6 +219,33 @@ mod tests {
         assert!((whole.0[0] - 2.0 * 30.26f64.sqrt()).abs() < 1e-5);
         assert_eq!(after(2, &[0.5, 0.5]), whole);
         assert_eq!(after(7, &[1.0]), whole);
+    }
+
+    #[test]
+    fn weights_that_move_together_move_as_they_do_one_by_one() {
+        let after = |together: bool| {
+            let variables = vec![variable(&[1.0, -2.0, 3.0]), variable(&[0.5, 4.0])];
+            let mut descent = Descent::new(variables.clone(), 5.0, 1).unwrap();
+            if together {
+                let settings = ParamsAdamW {
+                    weight_decay: 0.0,
+                    ..ParamsAdamW::default()
+                };
+                descent.mover = Mover::together(&variables, settings).unwrap();
+            }
+            for _ in 0..20 {
+                descent.step(vec![gradients(&variables, 1.0)], 0.1).unwrap();
+            }
+            let values = variables.iter().flat_map(|x| x.to_vec1::<f32>().unwrap());
+            values.collect::<Vec<_>>()
+        };
+        let (apart, together) = (after(false), after(true));
+        for (apart, together) in apart.iter().zip(&together) {
+            assert!(
+                (apart - together).abs() < 1e-5,
+                "{together} instead of {apart}"
+            );
+        }
     }
 
     #[test]

@@ -1,12 +1,13 @@
 //! The variational autoencoder: its shape, its training, and the scores of rows under it.
 //!
 //! Training runs in candle; scoring on the CPU runs in [`lean`](Scorer), a path of its own over the
-//! same weights. A test holds the two to a tolerance.
+//! same weights, and on a GPU in candle again. Tests hold the two to a tolerance. [`Device`] says what there is,
+//! [`Networks`] is an ensemble on it.
 //!
 //! **Architecture invariant:** no other folder names candle, and nothing here knows of Kafka, of
 //! files or of the meaning of a column. What comes in is rows of numbers, each with a mask.
 //!
-//! **Architecture invariant:** scoring is deterministic, and the bits of a row's scores depend on
+//! **Architecture invariant:** scoring on the CPU is deterministic, and the bits of a row's scores depend on
 //! the row, the weights and the instruction set only; never on the rows it is scored with.
 //!
 //! Training is reproducible to the bit on one machine when candle runs on one thread: `main` sets

@@ -22,6 +22,7 @@ pub(super) trait Accelerator: Send {
 
 /// Why an accelerator has not scored.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(not(any(test, feature = "cuda")), expect(dead_code))]
 pub(super) enum Failure {
     /// Its memory does not suffice: fewer rows at once may do.
     Memory(String),

@@ -10,9 +10,41 @@ use outlierd::vae::{
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-/// Name, columns, hidden units, units of the code.
-const SHAPES: [(&str, usize, usize, usize); 3] =
-    [("a", 32, 64, 8), ("b", 128, 256, 16), ("c", 1024, 512, 32)];
+/// Networks to measure.
+struct Kind {
+    name: &'static str,
+    columns: usize,
+    hidden: usize,
+    latent: usize,
+    /// Networks in the ensemble.
+    members: usize,
+}
+
+const KINDS: [Kind; 4] = [
+    Kind::new("a", 32, 64, 8, 1),
+    // What `train` makes of 32 numbers by default.
+    Kind::new("four", 32, 64, 32, 4),
+    Kind::new("b", 128, 256, 16, 1),
+    Kind::new("c", 1024, 512, 32, 1),
+];
+
+impl Kind {
+    const fn new(
+        name: &'static str,
+        columns: usize,
+        hidden: usize,
+        latent: usize,
+        members: usize,
+    ) -> Kind {
+        Kind {
+            name,
+            columns,
+            hidden,
+            latent,
+            members,
+        }
+    }
+}
 
 const BATCHES: [usize; 6] = [64, 256, 1024, 4096, 16_384, 65_536];
 
@@ -30,6 +62,7 @@ const ENOUGH: Duration = Duration::from_millis(400);
 const LEAST_ROUNDS: usize = 3;
 
 struct Subject {
+    members: usize,
     shape: Shape,
     member: Member,
     mixture: Mixture,
@@ -49,8 +82,8 @@ pub fn measure() -> anyhow::Result<()> {
     println!("{gpu} beside one core, thousands of rows a second");
     println!("scoring, one thread, transfers included");
     println!("shape    rows       core        gpu   times");
-    for (name, columns, hidden, latent) in SHAPES {
-        let subject = Subject::new(columns, hidden, latent)?;
+    for kind in KINDS {
+        let (name, subject) = (kind.name, Subject::new(&kind)?);
         for rows in BATCHES {
             // Beyond this a core's rate no longer changes, and takes long.
             let core = subject.scoring(&Device::cpu(), rows.min(4096))?;
@@ -59,16 +92,16 @@ pub fn measure() -> anyhow::Result<()> {
         }
     }
     println!("scoring on the gpu, batches of {SERVING} rows, threads");
-    for (name, columns, hidden, latent) in SHAPES {
-        let subject = Subject::new(columns, hidden, latent)?;
+    for kind in KINDS {
+        let (name, subject) = (kind.name, Subject::new(&kind)?);
         for threads in THREADS {
             let rate = subject.scoring_side_by_side(&gpu, threads)?;
             println!("{name:5} {threads:7} {:21.1}", rate / 1e3);
         }
     }
     println!("training, one network");
-    for (name, columns, hidden, latent) in SHAPES {
-        let subject = Subject::new(columns, hidden, latent)?;
+    for kind in KINDS {
+        let (name, subject) = (kind.name, Subject::new(&kind)?);
         for rows in STEPS_OF {
             let core = subject.training(&Device::cpu(), rows)?;
             line(name, rows, core, subject.training(&gpu, rows)?);
@@ -94,7 +127,14 @@ fn line(name: &str, rows: usize, core: f64, gpu: f64) {
 
 impl Subject {
     /// A network that was trained for one step, and random rows, as many as the largest batch.
-    fn new(columns: usize, hidden: usize, latent: usize) -> anyhow::Result<Subject> {
+    fn new(kind: &Kind) -> anyhow::Result<Subject> {
+        let &Kind {
+            columns,
+            hidden,
+            latent,
+            members,
+            ..
+        } = kind;
         let shape = Shape {
             heads: vec![Head::Gaussian; columns],
             hidden,
@@ -119,6 +159,7 @@ impl Subject {
             vec![1.0; 16 * latent],
         );
         Ok(Subject {
+            members,
             shape,
             member,
             mixture: mixture.context("no mixture")?,
@@ -137,14 +178,14 @@ impl Subject {
     }
 
     fn networks(&self, device: &Device) -> anyhow::Result<Networks> {
-        let networks = [(&self.member, &self.mixture)];
+        let networks = vec![(&self.member, &self.mixture); self.members];
         Ok(Networks::new(&self.shape, &networks, device)?)
     }
 
     /// Rows a second, in batches of `count`.
     fn scoring(&self, device: &Device, count: usize) -> anyhow::Result<f64> {
         let (mut networks, rows) = (self.networks(device)?, self.rows(count)?);
-        let mut out = [Scores::new()];
+        let mut out = vec![Scores::new(); self.members];
         Ok(count as f64 * rate(|| Ok(networks.score(rows, &mut out)?))?)
     }
 

@@ -99,6 +99,8 @@ pub fn config(folder: &Path, brokers: &str) -> anyhow::Result<Config> {
         topic = "{DEAD_LETTERS}"
         [train]
         max_steps = 300
+        [compute]
+        device = "cpu"
         [http]
         bind = "127.0.0.1:0"
         "#
@@ -108,7 +110,9 @@ pub fn config(folder: &Path, brokers: &str) -> anyhow::Result<Config> {
     }
     let path = folder.join("outlierd.toml");
     std::fs::write(&path, text).context("writing the configuration")?;
-    Ok(config::load(&path, std::iter::empty())?)
+    // So the line can be measured on a GPU: OUTLIERD__COMPUTE__DEVICE=cuda cargo bench --features cuda -- line
+    let compute = std::env::vars().filter(|(name, _)| name.starts_with("OUTLIERD__COMPUTE__"));
+    Ok(config::load(&path, compute)?)
 }
 
 /// A model of the stream. Its weights decide what is flagged, not how fast.

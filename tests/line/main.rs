@@ -12,6 +12,7 @@ mod commands;
 mod configuration;
 mod daily;
 mod dead_letters;
+mod device;
 mod dispositions;
 mod dlq;
 mod evaluate;

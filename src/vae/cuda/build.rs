@@ -3,16 +3,17 @@
 //! candle links to libcuda, libcublas and libcurand: without an NVIDIA driver such a program would not even start to
 //! say so. Functions of the same names that are part of the program take their places, and `loader.c` forwards them.
 
-fn main() {
+fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("cargo:rerun-if-changed=src/vae/cuda");
     #[cfg(feature = "cuda")]
-    loader::build();
+    loader::build()?;
+    Ok(())
 }
 
 #[cfg(feature = "cuda")]
 mod loader {
     use std::collections::BTreeSet;
-    use std::fmt::Write;
+    use std::error::Error;
     use std::path::{Path, PathBuf};
     use std::{env, fs};
 
@@ -24,51 +25,67 @@ mod loader {
         "CUDA_TOOLKIT_ROOT_DIR",
     ];
 
-    /// A library: what its symbols are called in `loader.c`, its headers, and how their functions begin.
-    const LIBRARIES: [(&str, &[&str], &str); 5] = [
-        ("DRIVER", &["cuda.h"], "cu"),
-        ("BLAS", &["cublas_api.h", "cublas_v2.h"], "cublas"),
-        ("BLAS_LT", &["cublasLt.h"], "cublasLt"),
-        ("RANDOM", &["curand.h"], "curand"),
-        (
-            "RUNTIME",
-            &[
+    const USUAL_ROOTS: [&str; 4] = ["/usr/local/cuda", "/opt/cuda", "/usr/lib/cuda", "/usr"];
+
+    /// A library: what its functions are called in `loader.c`.
+    struct Library {
+        name: &'static str,
+        headers: &'static [&'static str],
+        /// How the names of its functions begin.
+        prefix: &'static str,
+        /// How they may end in code that was compiled for a stream a thread.
+        endings: &'static [&'static str],
+    }
+
+    const LIBRARIES: [Library; 5] = [
+        Library {
+            name: "DRIVER",
+            headers: &["cuda.h"],
+            prefix: "cu",
+            endings: &[""],
+        },
+        Library {
+            name: "BLAS",
+            headers: &["cublas_api.h", "cublas_v2.h"],
+            prefix: "cublas",
+            endings: &[""],
+        },
+        Library {
+            name: "BLAS_LT",
+            headers: &["cublasLt.h"],
+            prefix: "cublasLt",
+            endings: &[""],
+        },
+        Library {
+            name: "RANDOM",
+            headers: &["curand.h"],
+            prefix: "curand",
+            endings: &[""],
+        },
+        Library {
+            name: "RUNTIME",
+            headers: &[
                 "cuda_runtime_api.h",
                 "crt/host_runtime.h",
                 "crt/device_functions.h",
             ],
-            "cuda",
-        ),
+            prefix: "cuda",
+            endings: &["", "_ptsz", "_ptds"],
+        },
     ];
 
-    pub fn build() {
-        let headers = headers();
+    pub fn build() -> Result<(), Box<dyn Error>> {
+        let headers = headers()?;
         let mut text = String::new();
-        for (library, files, prefix) in LIBRARIES {
-            // Code compiled for a stream a thread calls the runtime's functions by longer names.
-            let endings: &[&str] = match library {
-                "RUNTIME" => &["", "_ptsz", "_ptds"],
-                _ => &[""],
-            };
-            let names: BTreeSet<String> = files
-                .iter()
-                .flat_map(|file| functions(&read(&headers.join(file)), prefix))
-                .flat_map(|name| endings.iter().map(move |ending| format!("{name}{ending}")))
-                .collect();
-            let _ = write!(text, "#define {library}_FUNCTIONS(X)");
-            for name in names {
-                let _ = write!(text, " \\\n    X({name})");
-            }
-            text.push('\n');
+        for library in LIBRARIES {
+            text += &library.functions(&headers)?;
         }
         for (name, file) in [("CUBLAS", "cublas_api.h"), ("CURAND", "curand.h")] {
-            let major = version(&read(&headers.join(file)), name);
-            let _ = writeln!(text, "#define {name}_MAJOR \"{major}\"");
+            let major = version(&read(&headers.join(file))?, name)?;
+            text += &format!("#define {name}_MAJOR \"{major}\"\n");
         }
-        let out = PathBuf::from(env::var_os("OUT_DIR").unwrap_or_default());
-        if let Err(error) = fs::write(out.join("functions.h"), text) {
-            panic!("writing functions.h: {error}");
-        }
+        let out = PathBuf::from(env::var("OUT_DIR")?);
+        fs::write(out.join("functions.h"), text)?;
         cc::Build::new()
             .file("src/vae/cuda/loader.c")
             .include(&out)
@@ -76,55 +93,68 @@ mod loader {
             .link_lib_modifier("+whole-archive")
             .compile("outlierd_cuda_loader");
         println!("cargo:rustc-link-lib=dylib=dl");
+        Ok(())
     }
 
-    fn headers() -> PathBuf {
+    fn headers() -> Result<PathBuf, String> {
         for root in ROOTS {
             println!("cargo:rerun-if-env-changed={root}");
         }
         let named = ROOTS.iter().filter_map(env::var_os).map(PathBuf::from);
-        let usual = ["/usr/local/cuda", "/opt/cuda", "/usr/lib/cuda", "/usr"];
-        let mut found = named
-            .chain(usual.map(PathBuf::from))
+        named
+            .chain(USUAL_ROOTS.map(PathBuf::from))
             .map(|root| root.join("include"))
-            .filter(|folder| folder.join("cuda.h").exists());
-        match found.next() {
-            Some(folder) => folder,
-            None => panic!(
-                "the feature `cuda` wants a CUDA toolkit: install one, or name its folder in CUDA_HOME"
-            ),
-        }
-    }
-
-    fn read(path: &Path) -> String {
-        match fs::read_to_string(path) {
-            Ok(text) => text,
-            Err(error) => panic!("{}: {error}", path.display()),
-        }
-    }
-
-    /// Every name in `text` that may be that of a function: `prefix` and then a capital, a `__` before it or not. Those
-    /// that are none cost a pointer each.
-    fn functions(text: &str, prefix: &str) -> BTreeSet<String> {
-        text.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_')
-            .filter(|word| {
-                let rest = word.trim_start_matches("__").strip_prefix(prefix);
-                rest.is_some_and(|rest| {
-                    rest.starts_with(|letter: char| letter.is_ascii_uppercase())
-                })
+            .find(|folder| folder.join("cuda.h").exists())
+            .ok_or_else(|| {
+                format!(
+                    "the feature `cuda` wants a CUDA toolkit: install one, or name its folder in {}",
+                    ROOTS[0]
+                )
             })
-            .filter(|word| prefix != "cublas" || !word.starts_with("cublasLt"))
-            .map(str::to_owned)
-            .collect()
     }
 
-    fn version(text: &str, name: &str) -> String {
+    fn read(path: &Path) -> Result<String, String> {
+        fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))
+    }
+
+    impl Library {
+        /// The list of its functions, as a macro that takes another one.
+        fn functions(&self, headers: &Path) -> Result<String, String> {
+            let mut names = BTreeSet::new();
+            for file in self.headers {
+                let text = read(&headers.join(file))?;
+                for name in self.names(&text) {
+                    names.extend(self.endings.iter().map(|ending| format!("{name}{ending}")));
+                }
+            }
+            let mut list = format!("#define {}_FUNCTIONS(X)", self.name);
+            for name in names {
+                list += &format!(" \\\n    X({name})");
+            }
+            Ok(list + "\n")
+        }
+
+        /// Every word in `text` that may be the name of a function: the prefix and then a capital, with or without
+        /// underscores before it. Those that are none cost a pointer each.
+        fn names<'a>(&self, text: &'a str) -> impl Iterator<Item = &'a str> {
+            text.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_')
+                .filter(|word| {
+                    let bare = word.trim_start_matches('_');
+                    let rest = bare.strip_prefix(self.prefix);
+                    rest.is_some_and(|rest| rest.starts_with(|it: char| it.is_ascii_uppercase()))
+                })
+                // The header of one library names the other.
+                .filter(|word| self.name != "BLAS" || !word.starts_with("cublasLt"))
+        }
+    }
+
+    fn version(text: &str, name: &str) -> Result<String, String> {
         let definition = format!("{name}_VER_MAJOR");
         let line = text.lines().find(|line| line.contains(&definition));
         let number = line.and_then(|line| line.split_whitespace().nth(2));
         match number {
-            Some(number) => number.to_owned(),
-            None => panic!("no {definition} in the toolkit's headers"),
+            Some(number) => Ok(number.to_owned()),
+            None => Err(format!("no {definition} in the headers of the toolkit")),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use candle_core::{CudaDevice, Error, Result, Tensor};
 
-use super::staging::{Direction, Staging};
+use super::staging::Staging;
 use super::{Gpu, text};
 use crate::vae::batched::{Batched, NUMBERS};
 use crate::vae::lean::Scores;
@@ -13,8 +13,11 @@ use crate::vae::networks::{Accelerator, Failure, Weighed};
 use crate::vae::rows::Rows;
 use crate::vae::shape::Shape;
 
-/// A lane takes no fewer rows at once.
-const LEAST_ROWS: usize = 128;
+/// A batch of fewer rows than this goes through one lane whole: each lane costs the start of its kernels.
+const WORTH_TWO_LANES: usize = 4096;
+
+/// A lane that cannot take so many rows at once is given up.
+const LEAST_ROWS: usize = 64;
 
 /// The networks of an ensemble on a GPU.
 pub(in crate::vae) struct Lanes {
@@ -53,7 +56,7 @@ impl Lanes {
             .iter()
             .map(|&(member, mixture)| (member.clone(), mixture.clone()));
         Lanes {
-            rows: gpu.batch_rows().div_ceil(2).max(LEAST_ROWS),
+            rows: gpu.batch_rows().div_ceil(2).max(WORTH_TWO_LANES / 2),
             gpu,
             shape: shape.clone(),
             networks: networks.collect(),
@@ -67,7 +70,8 @@ impl Lanes {
             Some(lanes) => lanes,
             none => none.insert([lane()?, lane()?]),
         };
-        let size = rows.len().div_ceil(2).clamp(LEAST_ROWS, self.rows);
+        let share = rows.len().div_ceil(2).max(WORTH_TWO_LANES / 2);
+        let size = share.min(self.rows);
         for (index, first) in (0..rows.len()).step_by(size).enumerate() {
             let lane = &mut lanes[index % 2];
             lane.finish(out)?;
@@ -114,9 +118,9 @@ impl Lane {
             .collect::<Result<Vec<_>>>()?;
         let found = rows * NUMBERS * networks.len();
         Ok(Lane {
-            values: Staging::new(device, rows * shape.width(), Direction::ToDevice)?,
-            present: Staging::new(device, rows * heads, Direction::ToDevice)?,
-            found: Staging::new(device, found, Direction::ToHost)?,
+            values: Staging::new(device, rows * shape.width())?,
+            present: Staging::new(device, rows * heads)?,
+            found: Staging::new(device, found)?,
             ones: Tensor::ones((rows, heads), candle_core::DType::F32, &queue)?,
             shape: shape.clone(),
             networks,

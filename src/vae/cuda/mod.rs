@@ -13,11 +13,13 @@ use candle_core::cuda_backend::cudarc::driver::{CudaContext, DriverError, result
 use candle_core::{Device, Result, Tensor};
 
 use super::device::DeviceError;
+use super::shape::Shape;
 
 pub(super) use lanes::Lanes;
 
-/// Fewer rows than this are scored on the CPU even beside a GPU: starting its kernels would take longer.
-const LEAST_ROWS: usize = 256;
+/// Multiplications of a batch below which its rows are scored on the CPU even beside a GPU: that takes no longer than
+/// to start the kernels (measured: `docs/gpu.md`).
+const WORTH_THE_START: usize = 32_000_000;
 
 /// One GPU, and how it is to be used.
 #[derive(Debug, Clone)]
@@ -25,7 +27,7 @@ pub(super) struct Gpu {
     number: usize,
     name: Arc<str>,
     batch_rows: usize,
-    least_rows: usize,
+    worth_the_start: usize,
     /// Keeps its context for as long as the process wants the GPU.
     _context: Arc<CudaContext>,
 }
@@ -56,7 +58,7 @@ impl Gpu {
             number,
             name: name.into(),
             batch_rows,
-            least_rows: LEAST_ROWS,
+            worth_the_start: WORTH_THE_START,
             _context: context,
         };
         gpu.multiply().map_err(|error| unusable(text(&error)))?;
@@ -76,14 +78,14 @@ impl Gpu {
         self.batch_rows
     }
 
-    /// Fewer rows are left to the CPU.
-    pub fn least_rows(&self) -> usize {
-        self.least_rows
+    /// Fewer rows of networks of `shape` are left to the CPU.
+    pub fn least_rows(&self, shape: &Shape) -> usize {
+        self.worth_the_start / shape.multiplications().max(1)
     }
 
     pub fn for_any_rows(self) -> Gpu {
         Gpu {
-            least_rows: 1,
+            worth_the_start: 0,
             ..self
         }
     }
