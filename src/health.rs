@@ -45,6 +45,8 @@ impl Condition {
 /// report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Note {
+    /// Which model serves, and which one should and cannot.
+    Model,
     /// What scores is not what could be wished for.
     Device,
 }
@@ -52,6 +54,7 @@ pub enum Note {
 impl Note {
     pub const fn as_str(self) -> &'static str {
         match self {
+            Self::Model => "model",
             Self::Device => "device",
         }
     }

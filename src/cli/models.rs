@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 
 use super::ConfigFile;
 
-/// What a model is to the store stands in its ledger; a running daemon goes on with the model that it has.
+/// What a model is to the store stands in its ledger; a running daemon goes by it.
 #[derive(Debug, Args)]
 pub struct Models {
     #[command(flatten)]

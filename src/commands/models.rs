@@ -9,7 +9,7 @@ use crate::config::Config;
 use crate::registry::{Entry, Store};
 
 /// How a running daemon comes to know of it.
-const TAKES_EFFECT: &str = "a running daemon goes on with its model: start it again";
+const TAKES_EFFECT: &str = "a running daemon takes it between two records, within a second";
 
 pub(super) fn run(arguments: &Models) -> anyhow::Result<()> {
     let config = load(&arguments.config.path)?;

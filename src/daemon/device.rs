@@ -1,24 +1,14 @@
-//! The device in the daemon: chosen for the model, and watched.
+//! The device in the daemon: said when a model begins to serve on it, and watched.
 
 use std::sync::Arc;
 
 use crate::config::Compute;
-use crate::detect::Model;
 use crate::health::{Health, Note};
 use crate::metrics::Metrics;
-use crate::vae::{Device, DeviceError, Standing};
+use crate::vae::{Device, Standing};
 
-/// Opens the device that `wanted` says for `model`, and says which it is.
-///
-/// # Errors
-/// A GPU was asked for and cannot be used.
-pub(super) fn open(
-    wanted: &Compute,
-    model: &Model,
-    health: &Health,
-    metrics: &Metrics,
-) -> Result<Device, DeviceError> {
-    let device = Device::open(wanted)?.for_networks(&model.shape, model.members.len());
+/// Says on what a model scores from now on, and why if it could have been a GPU.
+pub(super) fn announce(device: &Device, wanted: &Compute, health: &Health, metrics: &Metrics) {
     metrics
         .device_info
         .set(&device.label(), &wanted.device.to_string());
@@ -29,7 +19,6 @@ pub(super) fn open(
         }
         None => tracing::info!("scoring on {device}"),
     }
-    Ok(device)
 }
 
 /// Says it in readiness and in a metric whenever the device gets worse.

@@ -5,6 +5,7 @@
 mod credentials;
 mod device;
 mod fit;
+mod models;
 mod probe;
 mod signals;
 mod status;
@@ -16,14 +17,14 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 use credentials::Credentials;
+use models::Models;
 
 use crate::config::{Budget, Config};
-use crate::detect::Policy;
 use crate::health::{Condition, Health};
 use crate::http;
 use crate::kafka::{Connection, Trail};
 use crate::metrics::{Bound, Metrics};
-use crate::pipeline::{Line, LineError, Oversize, Parts, Probe};
+use crate::pipeline::{Line, LineError, Oversize, Parts, Probe, Serving};
 use crate::registry::Stored;
 use crate::vae::{Device, DeviceError};
 
@@ -68,6 +69,7 @@ pub struct Daemon {
     line: Line,
     plan: Plan,
     credentials: Credentials,
+    models: Models,
     address: SocketAddr,
     /// Dropping it ends the HTTP server.
     _close_http: watch::Sender<()>,
@@ -77,9 +79,10 @@ pub struct Daemon {
 #[derive(Clone)]
 struct Plan {
     config: Arc<Config>,
-    stored: Stored,
-    policy: Arc<Policy>,
-    device: Device,
+    /// What a line begins with.
+    serving: Arc<Serving>,
+    /// What serves, as the line says.
+    served: watch::Sender<Arc<Serving>>,
     probe: Option<Probe>,
     oversize: Arc<Oversize>,
     trail: Arc<Trail>,
@@ -100,7 +103,9 @@ impl Daemon {
         probe: Option<Probe>,
         signals: &mut Signals,
     ) -> Result<Daemon, DaemonError> {
-        let policy = Arc::new(policy(&config, &stored.model)?);
+        // What is missing is said before anything is bound.
+        let device = Device::open(&config.compute)?;
+        let serving = Arc::new(models::serving(&config, stored, &device)?);
         let paths: Vec<String> = config
             .fields
             .iter()
@@ -114,22 +119,31 @@ impl Daemon {
             Condition::Assignment,
             Err("no partitions assigned yet".into()),
         );
-        announce_model(&stored, config.detect.budget, &policy, &metrics);
-        let device = device::open(&config.compute, &stored.model, &health, &metrics)?;
+        announce(&config, &serving, &health, &metrics);
         let listener = http::bind(config.http.bind).await?;
         let address = listener.local_addr().unwrap_or(config.http.bind);
         let (close_http, closed) = watch::channel(());
-        let status = status::page(&config, &stored, &policy, &device, &health, &metrics);
+        let (served, seen) = watch::channel(Arc::clone(&serving));
+        let status = status::page(&config, seen.clone(), &health, &metrics);
         tokio::spawn(serve(listener, &metrics, &health, status, closed));
         tracing::info!("metrics, health and status at http://{address}/");
-        let watched = (device.clone(), Arc::clone(&health), Arc::clone(&metrics));
-        tokio::spawn(device::watch(watched.0, watched.1, watched.2));
+        tokio::spawn(device::watch(
+            device,
+            Arc::clone(&health),
+            Arc::clone(&metrics),
+        ));
+        tokio::spawn(announce_all(
+            seen,
+            Arc::clone(&config),
+            Arc::clone(&health),
+            Arc::clone(&metrics),
+        ));
         let credentials = Credentials::of(&config.kafka);
+        let models = Models::of(&config);
         let plan = Plan {
             config,
-            stored,
-            policy,
-            device,
+            serving,
+            served,
             probe,
             oversize: Arc::default(),
             trail: Arc::default(),
@@ -144,6 +158,7 @@ impl Daemon {
             line,
             plan,
             credentials,
+            models,
             address,
             _close_http: close_http,
         })
@@ -163,7 +178,7 @@ impl Daemon {
     }
 
     /// Runs until `signals` tells to stop, then drains: not ready, stop taking, finish what is
-    /// held, commit, leave the group. A line that gave a transaction up starts over with new clients, and so does one whose
+    /// held, commit, leave the group. Where the store has another model serve, that one takes over meanwhile. A line that gave a transaction up starts over with new clients, and so does one whose
     /// credentials have changed, after it has drained.
     ///
     /// # Errors
@@ -177,6 +192,15 @@ impl Daemon {
                 files = self.credentials.change() => {
                     tracing::info!(?files, "credentials have changed: finishing what is held");
                     true
+                }
+                serving = self.models.change(
+                    &self.plan.config,
+                    &self.plan.serving,
+                    &self.plan.health,
+                    &self.plan.metrics,
+                ) => {
+                    self.succeed(serving)?;
+                    continue;
                 }
             };
             if renew {
@@ -206,6 +230,19 @@ impl Daemon {
                 () = signals.times(1) => return Ok(()),
             };
         }
+    }
+
+    /// Has another model take over between two batches.
+    fn succeed(&mut self, serving: Arc<Serving>) -> Result<(), DaemonError> {
+        tracing::info!(version = serving.version, "another model takes over");
+        let Plan {
+            config, metrics, ..
+        } = &self.plan;
+        let line = &mut self.line;
+        // Its weights are packed for every score thread.
+        tokio::task::block_in_place(|| line.succeed(config, &serving, metrics))?;
+        self.plan.serving = serving;
+        Ok(())
     }
 
     /// Has the line end, even if it cannot finish: with credentials that are worth nothing any more it would wait for ever.
@@ -291,27 +328,49 @@ impl Plan {
     fn start(self) -> Result<Line, LineError> {
         // What the files of its secrets hold may have changed since the last one.
         let kafka = self.config.kafka.again().map_err(LineError::Secret)?;
-        Line::start(&Parts {
+        let serving = Arc::clone(&self.serving);
+        let line = Line::start(&Parts {
             config: &self.config,
             connection: Connection::new(&kafka),
-            model: self.stored.model,
-            version: self.stored.version,
-            policy: self.policy,
-            device: self.device,
+            serving: self.serving,
             probe: self.probe,
             oversize: self.oversize,
             trail: self.trail,
+            succeeded: self.served.clone(),
             health: self.health,
             metrics: self.metrics,
-        })
+        })?;
+        // A model that was to take over in the line before begins with this one.
+        self.served.send_if_modified(|served| {
+            let changed = served.version != serving.version;
+            *served = serving;
+            changed
+        });
+        Ok(line)
     }
 }
 
-fn announce_model(stored: &Stored, budget: Budget, policy: &Policy, metrics: &Metrics) {
-    let model = &stored.model;
+/// Announces every model that takes over.
+async fn announce_all(
+    mut seen: watch::Receiver<Arc<Serving>>,
+    config: Arc<Config>,
+    health: Arc<Health>,
+    metrics: Arc<Metrics>,
+) {
+    while seen.changed().await.is_ok() {
+        let serving = Arc::clone(&seen.borrow_and_update());
+        announce(&config, &serving, &health, &metrics);
+    }
+}
+
+/// Says in log and metrics what serves from now on.
+fn announce(config: &Config, serving: &Serving, health: &Health, metrics: &Metrics) {
+    models::say(serving, health);
+    device::announce(&serving.device, &config.compute, health, metrics);
+    let (budget, policy, model) = (config.detect.budget, &serving.policy, &serving.model);
     metrics
         .model_info
-        .set(&stored.version, &model.schema_fingerprint());
+        .set(&serving.version, &model.schema_fingerprint());
     let newest = model.provenance.to.as_deref();
     if let Some(Ok(newest)) = newest.map(str::parse::<jiff::Timestamp>) {
         metrics.model_trained.set(newest.as_second());
@@ -321,10 +380,10 @@ fn announce_model(stored: &Stored, budget: Budget, policy: &Policy, metrics: &Me
         metrics.threshold.get(bound).set(policy.threshold.p);
     }
     tracing::info!(
-        version = stored.version,
+        version = serving.version,
         trained_to = newest.unwrap_or("unknown"),
         rows = model.provenance.rows,
-        "model loaded"
+        "model serves"
     );
     if let (Budget::PerDay(alerts), Some(records)) = (budget, model.provenance.records_per_day) {
         tracing::info!(

@@ -3,60 +3,26 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use serde_json::json;
+use serde_json::{Value, json};
+use tokio::sync::watch;
 
 use crate::config::{Budget, Config};
-use crate::detect::Policy;
 use crate::health::Health;
 use crate::http;
 use crate::metrics::{Bound, Disposition, Metrics};
-use crate::registry::Stored;
-use crate::vae::Device;
+use crate::pipeline::Serving;
 
 /// The page, made anew on every request; no secret and no record is in it.
 pub(super) fn page(
     config: &Arc<Config>,
-    stored: &Stored,
-    policy: &Policy,
-    device: &Device,
+    serving: watch::Receiver<Arc<Serving>>,
     health: &Arc<Health>,
     metrics: &Arc<Metrics>,
 ) -> http::Status {
     let (config, health, metrics) = (Arc::clone(config), Arc::clone(health), Arc::clone(metrics));
     let began = Instant::now();
-    let device = device.clone();
-    let provenance = &stored.model.provenance;
-    let model = json!({
-        "version": stored.version,
-        "schema": stored.model.schema_fingerprint(),
-        "source": provenance.source,
-        "from": provenance.from,
-        "to": provenance.to,
-        "rows": provenance.rows,
-        "calibration_rows": stored.model.calibration.rows(),
-        "members": stored.model.members.len(),
-    });
-    let model_in_use = Arc::clone(&stored.model);
-    let attested = policy.threshold.attested();
-    let budget = config.detect.budget;
-    let threshold = move |metrics: &Metrics| {
-        let calibration = &model_in_use.calibration;
-        let p = |bound| metrics.threshold.get(bound).get();
-        let (smallest, largest) = (p(Bound::Smallest), p(Bound::Largest));
-        json!({
-            "configured": budget.to_string(),
-            "budget": metrics.budget.get(),
-            "p": largest,
-            // Below the others only with a budget a day, where each partition has its own.
-            "smallest_p": smallest,
-            "attested": match budget {
-                Budget::Share(_) => attested,
-                Budget::PerDay(_) => smallest > calibration.resolution(),
-            },
-            "score": calibration.score_at(largest),
-        })
-    };
     Arc::new(move || {
+        let serving = Arc::clone(&serving.borrow());
         let unmet = health.readiness(Instant::now());
         let reasons: Vec<_> = unmet
             .iter()
@@ -82,17 +48,49 @@ pub(super) fn page(
             "input": {"topic": config.input.topic, "group": config.input.group},
             "output": {"topic": config.output.topic, "dead_letter_topic": config.dead_letter.topic},
             "device": {
-                "device": device.label(),
-                "name": device.to_string(),
+                "device": serving.device.label(),
+                "name": serving.device.to_string(),
                 "configured": config.compute.device.to_string(),
                 "degraded": metrics.device_degraded.get() > 0,
             },
             "notes": notes,
-            "model": model,
-            "threshold": threshold(&metrics),
+            "model": model(&serving),
+            "threshold": threshold(&serving, config.detect.budget, &metrics),
             "records": records,
             "flag_rate": metrics.flag_rate.get(),
             "assigned_partitions": metrics.assigned_partitions.get(),
         })
+    })
+}
+
+fn model(serving: &Serving) -> Value {
+    let (model, provenance) = (&serving.model, &serving.model.provenance);
+    json!({
+        "version": serving.version,
+        "schema": model.schema_fingerprint(),
+        "source": provenance.source,
+        "from": provenance.from,
+        "to": provenance.to,
+        "rows": provenance.rows,
+        "calibration_rows": model.calibration.rows(),
+        "members": model.members.len(),
+    })
+}
+
+fn threshold(serving: &Serving, budget: Budget, metrics: &Metrics) -> Value {
+    let calibration = &serving.model.calibration;
+    let p = |bound| metrics.threshold.get(bound).get();
+    let (smallest, largest) = (p(Bound::Smallest), p(Bound::Largest));
+    json!({
+        "configured": budget.to_string(),
+        "budget": metrics.budget.get(),
+        "p": largest,
+        // Below the others only with a budget a day, where each partition has its own.
+        "smallest_p": smallest,
+        "attested": match budget {
+            Budget::Share(_) => serving.policy.threshold.attested(),
+            Budget::PerDay(_) => smallest > calibration.resolution(),
+        },
+        "score": calibration.score_at(largest),
     })
 }

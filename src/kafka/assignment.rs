@@ -11,7 +11,7 @@ use rdkafka::topic_partition_list::Offset;
 use super::client::PATIENCE;
 use super::loss::{Known, Log};
 use super::topic_id::topic_id;
-use super::{Cause, Loss, Note, TopicId, Trail};
+use super::{Cause, JudgedBy, Loss, Note, TopicId, Trail};
 use crate::config::{OnDataLoss, Start};
 
 /// A change of the assignment, in the order in which it happened.
@@ -39,6 +39,20 @@ pub struct Position {
     pub suspect_until: Option<i64>,
     /// Whether nothing of it is read until a person decides what to do about the loss.
     pub halted: bool,
+}
+
+impl Position {
+    /// Notes by which model what comes next is judged: since now, if it was another one before.
+    pub fn judged_by(&mut self, version: &str) {
+        let before = self.note.model.as_ref();
+        if before.is_none_or(|model| model.version != version) {
+            self.note.model = Some(JudgedBy {
+                version: version.to_owned(),
+                since: self.next,
+            });
+            self.committed = false;
+        }
+    }
 }
 
 /// What decides where partitions start.
@@ -82,6 +96,7 @@ impl Committed {
             all: self.all,
             open: !halted || before.is_some_and(|note| note.open),
             pace: before.and_then(|note| note.pace.clone()),
+            model: before.and_then(|note| note.model.clone()),
         }
     }
 }

@@ -40,7 +40,7 @@ pub use feeder::Feeder;
 pub use follower::{Followed, Follower};
 pub use intake::{Intake, IntakeError, Polled, Received};
 pub use loss::{Cause, Loss, Trail};
-pub use note::Note;
+pub use note::{JudgedBy, Note};
 pub use outlet::{Destination, Outgoing, Outlet, OutletError, Refusal, Report, Sent, Topics};
 pub use reader::{Bounds, Read, Reader, Span};
 pub use replayer::{Again, Replayer};

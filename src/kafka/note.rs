@@ -23,6 +23,16 @@ pub struct Note {
     pub open: bool,
     /// The partition's pace up to the offset, if the budget is one a day.
     pub pace: Option<Pace>,
+    /// By which model the record at the offset is judged.
+    pub model: Option<JudgedBy>,
+}
+
+/// A model, and since when it judges a partition.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JudgedBy {
+    pub version: String,
+    /// The first offset that it judged.
+    pub since: i64,
 }
 
 /// A note as it is written.
@@ -38,6 +48,8 @@ struct Written<'a> {
     open: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     pace: Option<&'a Pace>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    model: Option<&'a JudgedBy>,
 }
 
 /// A note as it is read: what is wrong with one part does not spoil the other. Later versions may
@@ -51,6 +63,7 @@ struct Found {
     #[serde(default)]
     open: serde_json::Value,
     pace: Option<serde_json::Value>,
+    model: Option<serde_json::Value>,
 }
 
 impl fmt::Display for Note {
@@ -62,6 +75,7 @@ impl fmt::Display for Note {
             all: self.all,
             open: self.open,
             pace: self.pace.as_ref(),
+            model: self.model.as_ref(),
         };
         f.write_str(&serde_json::to_string(&written).map_err(|_| fmt::Error)?)
     }
@@ -94,7 +108,13 @@ impl Note {
                 .map_err(|error| unreadable("the topic's id in the note", error))
                 .ok()
         });
+        let model = found.model.and_then(|model| {
+            serde_json::from_value(model)
+                .map_err(|error| unreadable("the model in the note", error))
+                .ok()
+        });
         Some(Note {
+            model,
             partitions: found.partitions,
             topic,
             all: found.all == true,
@@ -116,6 +136,7 @@ mod tests {
             all: false,
             open: false,
             pace,
+            model: None,
         }
     }
 
@@ -129,6 +150,10 @@ mod tests {
             topic: Some(TopicId::of("b3V0bGllcmQtZmF1bHRzIQ")),
             all: true,
             open: true,
+            model: Some(JudgedBy {
+                version: "3fa9c1d2".into(),
+                since: 77,
+            }),
             ..note(Some(pace.clone()))
         };
         for note in [note(None), note(Some(pace)), whole] {

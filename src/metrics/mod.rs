@@ -102,6 +102,8 @@ declare::metrics! {
         model_info: ModelInfo = "outlierd_model_info" in "1",
         /// Time of the newest record that the model in use was trained on, since the Unix epoch. 0 while there is none, and if its records had no time.
         model_trained: IntGauge = "outlierd_model_trained_timestamp_seconds" in "seconds",
+        /// Models that were to take over and could not: damaged, or made for another configuration.
+        models_refused: IntCounter = "outlierd_models_refused_total" in "models",
         /// Cells that the model did not see: absent, null, or of a wrong type under the mask policy.
         missing_cells: ByField = "outlierd_missing_cells_total" in "cells",
         /// Cells whose category the model was not trained on.

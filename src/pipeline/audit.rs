@@ -79,6 +79,11 @@ impl Audit {
         }
     }
 
+    /// Names another model from here on. What the one before has judged has been told.
+    pub(super) fn judged_by(&mut self, version: &str) {
+        version.clone_into(&mut self.model);
+    }
+
     /// `partition` is ours from `next` on.
     pub(super) fn assigned(&mut self, partition: i32, next: i64) {
         self.stretches.insert(partition, Stretch::new(next));

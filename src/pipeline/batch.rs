@@ -2,11 +2,15 @@
 
 use std::ops::Range;
 
+use super::succession::By;
+
 /// Records and their bytes. Batches are reused: once warm, taking a record in allocates nothing.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Batch {
     bytes: Vec<u8>,
     records: Vec<Record>,
+    /// By which model it is judged.
+    pub(super) by: By,
 }
 
 /// Where one record came from, and where its bytes lie in the batch.
@@ -87,6 +91,7 @@ impl Batch {
 
     /// Empties the batch for its next use; a buffer that one huge record blew up is given back.
     pub fn clear(&mut self, keep_bytes: usize) {
+        self.by = None;
         self.records.clear();
         self.bytes.clear();
         self.bytes.shrink_to(keep_bytes);

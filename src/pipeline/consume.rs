@@ -12,6 +12,7 @@ use crossbeam_channel::{
 use super::dealer::Dealer;
 use super::sandbox::Sandbox;
 use super::score::{Control, Work};
+use super::succession::{By, Succession};
 use super::{Batch, LineError};
 use crate::config::{self, OnDataLoss};
 use crate::health::{Condition, Health};
@@ -44,6 +45,10 @@ pub(super) struct Consume {
     pub(super) health: Arc<Health>,
     pub(super) metrics: Arc<Metrics>,
     pub(super) batch: Batch,
+    /// Models that are to take over.
+    pub(super) successors: Receiver<Arc<Succession>>,
+    /// By which model the next batch is judged.
+    pub(super) by: By,
     pub(super) opened: Option<Instant>,
     /// Of each assigned partition, the offset that must come next, to notice a gap.
     pub(super) expected: BTreeMap<i32, i64>,
@@ -72,11 +77,25 @@ impl Consume {
             if self.is_due() {
                 self.hand_on(intake)?;
             }
+            self.take_successor(intake)?;
         }
         if !self.batch.is_empty() {
             self.hand_on(intake)?;
         }
         Ok(())
+    }
+
+    /// From here on another model, if there is one: what was taken in before it goes off by the one before.
+    fn take_successor(&mut self, intake: &Intake) -> Result<(), LineError> {
+        let Some(successor) = self.successors.try_iter().last() else {
+            return Ok(());
+        };
+        if !self.batch.is_empty() {
+            self.hand_on(intake)?;
+        }
+        self.by = Some(successor);
+        // Empty, so that it takes over on a quiet topic too.
+        self.hand_on(intake)
     }
 
     /// Without a publish thread nothing that is dealt comes to anything; and it may be long until the next batch is.
@@ -302,6 +321,7 @@ impl Consume {
     fn hand_on(&mut self, intake: &Intake) -> Result<(), LineError> {
         let empty = self.spent.try_recv().unwrap_or_default();
         let mut batch = std::mem::replace(&mut self.batch, empty);
+        batch.by.clone_from(&self.by);
         self.sandbox.examine(&mut batch);
         self.opened = None;
         self.deal(intake, Work::Batch(batch))

@@ -6,7 +6,8 @@ use std::sync::{Arc, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, bounded, select};
+use crossbeam_channel::{Receiver, Sender, bounded, select, unbounded};
+use tokio::sync::watch;
 
 use super::audit::Audit;
 use super::consume::Consume;
@@ -17,14 +18,14 @@ use super::publish::Publish;
 use super::report::Reporter;
 use super::sandbox::{Probe, Sandbox};
 use super::score::{self, Control, Work};
+use super::succession::{self, Serving, Succession};
 use super::thresholds::{Thresholds, Verdicts};
-use super::{Batch, Judge, JudgeError, LineError, Redaction};
+use super::{Batch, LineError, Redaction};
 use crate::config::{self, Config};
-use crate::detect::{DailyBudget, Episodes, Model, Policy};
+use crate::detect::Episodes;
 use crate::health::{Condition, Health};
 use crate::kafka::{Connection, Intake, IntakeError, Outlet, Topics, Trail};
-use crate::metrics::{Metrics, ScoreHistograms};
-use crate::vae::Device;
+use crate::metrics::Metrics;
 
 /// Batches waiting in front of each score thread: one to work on while another is filled.
 const WAITING: usize = 1;
@@ -39,18 +40,16 @@ pub struct Parts<'a> {
     pub config: &'a Config,
     /// With the secrets of now, which those of `config` may not be any more.
     pub connection: Connection,
-    pub model: Arc<Model>,
-    /// The model's version, as messages name it.
-    pub version: String,
-    pub policy: Arc<Policy>,
-    /// What scores.
-    pub device: Device,
+    /// The model it begins with.
+    pub serving: Arc<Serving>,
     /// How to try records in another process, if that is possible.
     pub probe: Option<Probe>,
     /// What a line before this one learnt of messages too large for a transaction.
     pub oversize: Arc<Oversize>,
     /// What a line before this one has committed.
     pub trail: Arc<Trail>,
+    /// Told of a model when it has taken over.
+    pub succeeded: watch::Sender<Arc<Serving>>,
     pub health: Arc<Health>,
     pub metrics: Arc<Metrics>,
 }
@@ -60,6 +59,10 @@ pub struct Line {
     stop: Arc<AtomicBool>,
     abandon: Arc<AtomicBool>,
     consume: JoinHandle<Result<(), LineError>>,
+    succeed: Sender<Arc<Succession>>,
+    threads: usize,
+    /// Models that were sent on their way.
+    successions: u64,
 }
 
 impl Line {
@@ -89,15 +92,13 @@ impl Line {
         let dealer = Dealer::new(to_score);
         let (alive, ended) = bounded(0);
         let intake = join_group(parts, &dealer, ended.clone())?;
-        let verdicts = verdicts(parts)?;
+        let judging = judging(config, &parts.serving, &parts.metrics);
+        let verdicts = judging.deciding()?.map(|(budget, judge)| Verdicts {
+            thresholds: Thresholds::new(budget, Arc::clone(&parts.metrics)),
+            judge,
+        });
         for (input, output) in from_consume.into_iter().zip(to_publish) {
-            let mut judge = judge(parts, Some(parts.metrics.scores()))?.on(&parts.device)?;
-            if verdicts.is_some() {
-                judge = judge.without_verdicts();
-            }
-            if config.audit.topic.is_some() {
-                judge = judge.audited();
-            }
+            let judge = judging.scoring()?;
             spawn("score", move || {
                 score::run(judge, &input, &output);
                 Ok(())
@@ -120,7 +121,10 @@ impl Line {
                 .audit
                 .topic
                 .as_ref()
-                .map(|_| Audit::new(&config.input.topic, &parts.version)),
+                .map(|_| Audit::new(&config.input.topic, &parts.serving.version)),
+            by: None,
+            version: parts.serving.version.clone(),
+            succeeded: parts.succeeded.clone(),
             intake: intake.share(),
             inputs: from_score,
             turn: 0,
@@ -136,17 +140,24 @@ impl Line {
         };
         let publish = spawn("publish", move || publish.run())?;
         let stop = Arc::new(AtomicBool::new(false));
+        let (succeed, successors) = unbounded();
         let mut consume = Consume {
             dealer: Arc::clone(&dealer),
             spent: to_reuse,
             line: config::Line {
-                batch_rows: parts.device.batch_rows().unwrap_or(config.line.batch_rows),
+                batch_rows: parts
+                    .serving
+                    .device
+                    .batch_rows()
+                    .unwrap_or(config.line.batch_rows),
                 ..config.line.clone()
             },
             stop: Arc::clone(&stop),
             health: Arc::clone(&parts.health),
             metrics: Arc::clone(&parts.metrics),
             batch: Batch::default(),
+            successors,
+            by: None,
             opened: None,
             expected: BTreeMap::new(),
             on_data_loss: config.input.on_data_loss,
@@ -183,7 +194,30 @@ impl Line {
             stop,
             abandon,
             consume,
+            succeed,
+            threads,
+            successions: 0,
         })
+    }
+
+    /// Has `serving` take over between two batches; configuration and metrics are those that the line was started with.
+    /// Until then the model before goes on. That the new one serves is told through [`Parts::succeeded`].
+    ///
+    /// # Errors
+    /// The model's weights do not have its shape. Nothing has changed then.
+    pub fn succeed(
+        &mut self,
+        config: &Config,
+        serving: &Arc<Serving>,
+        metrics: &Arc<Metrics>,
+    ) -> Result<(), LineError> {
+        let number = self.successions + 1;
+        let judging = judging(config, serving, metrics);
+        let succession = Succession::prepare(number, &judging, self.threads)?;
+        self.successions = number;
+        // A line that has ended starts over with the new model.
+        self.succeed.send(Arc::new(succession)).ok();
+        Ok(())
     }
 
     /// Asks the line to finish what it holds and to end.
@@ -243,7 +277,7 @@ fn join_group(
             );
         }
     };
-    let offsets = &parts.model.provenance.offsets;
+    let offsets = &parts.serving.model.provenance.offsets;
     Intake::join(
         &parts.connection,
         &parts.config.input,
@@ -258,27 +292,16 @@ fn join_group(
     )
 }
 
-fn judge(parts: &Parts<'_>, histograms: Option<ScoreHistograms>) -> Result<Judge, JudgeError> {
-    Judge::new(
-        &parts.config.fields,
-        &parts.config.input,
-        &parts.model,
-        &parts.policy,
-        histograms,
-    )
-}
-
-/// What the publish thread needs to make the verdicts, if the budget is one a day.
-fn verdicts(parts: &Parts<'_>) -> Result<Option<Verdicts>, JudgeError> {
-    let (budget, topic) = (parts.config.detect.budget, &parts.config.input.topic);
-    let Some(budget) = DailyBudget::new(budget, &parts.model, topic) else {
-        return Ok(None);
-    };
-    Ok(Some(Verdicts {
-        thresholds: Thresholds::new(budget, Arc::clone(&parts.metrics)),
-        // Its scores are in the histograms already. Single rows are no work for a GPU.
-        judge: judge(parts, None)?,
-    }))
+fn judging<'a>(
+    config: &'a Config,
+    serving: &'a Arc<Serving>,
+    metrics: &'a Arc<Metrics>,
+) -> succession::Work<'a> {
+    succession::Work {
+        config,
+        serving,
+        metrics,
+    }
 }
 
 fn messages(parts: &Parts<'_>, intake: &Intake) -> Messages {
@@ -292,8 +315,8 @@ fn messages(parts: &Parts<'_>, intake: &Intake) -> Messages {
         Redaction::new(&config.output, &config.input, &config.fields),
         config.dead_letter.payload,
         Episodes::new(config.detect.episode_gap),
-        &parts.model,
-        &parts.version,
+        &parts.serving.model,
+        &parts.serving.version,
     )
 }
 

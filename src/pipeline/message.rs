@@ -100,6 +100,14 @@ impl Messages {
         }
     }
 
+    /// Names another model from here on.
+    pub(super) fn judged_by(&mut self, model: &Model, version: &str) {
+        self.model = ModelReference {
+            version: version.to_owned(),
+            schema: model.schema_fingerprint(),
+        };
+    }
+
     /// The messages for one finding: the whole, and what to publish if the whole is too large.
     pub fn outlier(&mut self, batch: &Batch, finding: &Finding) -> (Outgoing, Outgoing) {
         let record = &batch.records()[finding.record];

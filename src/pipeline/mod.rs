@@ -13,6 +13,7 @@
 //! * Where the budget is one a day, the threshold follows the rate of each partition: verdicts are
 //!   then made by the publish thread, which sees the rows in order.
 //! * Every channel is bounded, and back-pressure is a full channel.
+//! * Another model takes over between two batches: each batch says by which one it is judged.
 //! * A rebalance is a message with an acknowledgement, in line with the batches.
 
 mod audit;
@@ -35,6 +36,7 @@ mod redaction;
 mod report;
 mod sandbox;
 mod score;
+mod succession;
 mod thresholds;
 
 pub use batch::{Batch, Record};
@@ -47,3 +49,4 @@ pub use message::{Messages, Origin};
 pub use probe::probe;
 pub use redaction::Redaction;
 pub use sandbox::Probe;
+pub use succession::Serving;

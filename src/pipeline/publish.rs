@@ -15,6 +15,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, never, select, tick};
+use tokio::sync::watch;
 
 use super::audit::Audit;
 use super::delivery::{Delivery, Parcel};
@@ -22,6 +23,7 @@ use super::flight::Flight;
 use super::message::Messages;
 use super::report::Reporter;
 use super::score::{Control, Result as Work};
+use super::succession::{By, Serving, number};
 use super::thresholds::Verdicts;
 use super::{Batch, Judged, LineError};
 use crate::health::{Condition, Health};
@@ -42,6 +44,11 @@ pub(super) struct Publish {
     pub(super) verdicts: Option<Verdicts>,
     /// Where there is an audit topic.
     pub(super) audit: Option<Audit>,
+    /// By which model what comes is judged, and its version.
+    pub(super) by: By,
+    pub(super) version: String,
+    /// Told of a model when it has taken over.
+    pub(super) succeeded: watch::Sender<Arc<Serving>>,
     /// One a score thread, taken in turn.
     pub(super) inputs: Vec<Receiver<Work>>,
     pub(super) turn: usize,
@@ -132,6 +139,9 @@ impl Publish {
                 judged,
                 took,
             } => {
+                if number(&batch.by) != number(&self.by) {
+                    self.succeed(&batch.by)?;
+                }
                 let stages = &self.metrics.stage_seconds;
                 let decoding = judged.decoding;
                 stages.get(Stage::Decode).observe(decoding.as_secs_f64());
@@ -140,7 +150,10 @@ impl Publish {
                     .observe(took.saturating_sub(decoding).as_secs_f64());
                 self.send_off(batch, *judged)?;
             }
-            Work::Control(Control::Assigned(positions, told)) => {
+            Work::Control(Control::Assigned(mut positions, told)) => {
+                for position in positions.iter_mut().filter(|position| !position.halted) {
+                    position.judged_by(&self.version);
+                }
                 if positions.iter().any(|position| !position.committed) {
                     self.assigned.push(told);
                 }
@@ -188,6 +201,32 @@ impl Publish {
                 acknowledge.send(()).ok();
             }
         }
+        Ok(())
+    }
+
+    /// Another model has taken over: finishes what the one before has judged, and notes from which offsets on the new one
+    /// judges.
+    fn succeed(&mut self, by: &By) -> Result<(), LineError> {
+        self.drain()?;
+        self.commit()?;
+        self.by.clone_from(by);
+        let Some(succession) = by else { return Ok(()) };
+        let Serving { model, version, .. } = &*succession.serving;
+        self.version.clone_from(version);
+        self.messages.judged_by(model, version);
+        if let Some(audit) = &mut self.audit {
+            audit.judged_by(version);
+        }
+        if let (Some(verdicts), Some((budget, judge))) = (&mut self.verdicts, succession.verdicts())
+        {
+            verdicts.judge = judge;
+            verdicts.thresholds.go_by(budget);
+        }
+        for position in self.positions.values_mut().filter(|it| !it.halted) {
+            position.judged_by(version);
+        }
+        self.commit()?;
+        self.succeeded.send_replace(Arc::clone(&succession.serving));
         Ok(())
     }
 

@@ -39,9 +39,16 @@ pub(super) enum Control {
 
 /// Runs one score thread until its input ends.
 pub(super) fn run(mut judge: Judge, input: &Receiver<Work>, output: &Sender<Result>) {
+    let mut by = 0;
     for work in input {
         let result = match work {
             Work::Batch(batch) => {
+                if let Some(succession) = batch.by.as_ref().filter(|new| new.number != by) {
+                    by = succession.number;
+                    if let Some(next) = succession.judge() {
+                        judge = next;
+                    }
+                }
                 let began = Instant::now();
                 let judged = Box::new(judge.judge(&batch));
                 Result::Judged {

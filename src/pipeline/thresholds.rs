@@ -53,6 +53,15 @@ impl Thresholds {
         }
     }
 
+    /// Goes by the budget of another model from here on; the partitions keep their paces.
+    pub(super) fn go_by(&mut self, budget: DailyBudget) {
+        for partition in self.partitions.values_mut() {
+            partition.threshold = budget.threshold(partition.share, &partition.pace);
+        }
+        self.budget = budget;
+        self.report();
+    }
+
     /// Goes on with a partition where its note says that it was.
     pub(super) fn assigned(&mut self, position: &Position) {
         let share = self.budget.share(position.partition, position.partitions);
@@ -199,6 +208,7 @@ mod tests {
                     all: false,
                     open: true,
                     pace: paces.get(&partition).cloned(),
+                    model: None,
                 },
                 partitions: 2,
                 loss: None,

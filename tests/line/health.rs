@@ -37,7 +37,10 @@ fn without_a_broker_it_is_alive_and_not_ready_and_tries_until_it_is_told_to_stop
 fn with_its_partitions_it_is_ready_and_says_what_it_does() {
     let broker = Broker::start(&topics(3));
     let mut daemon = Outlierd::start_ready(&Setup::new(&broker.address));
-    assert_eq!(daemon.get("/readyz"), (200, "ready\n".into()));
+    let (status, told) = daemon.get("/readyz");
+    let version = daemon.status()["model"]["version"].clone();
+    let model = format!("ready\nmodel: {} serves\n", version.as_str().unwrap());
+    assert_eq!((status, told), (200, model));
     assert_eq!(daemon.get("/livez"), (200, "alive\n".into()));
     assert_eq!(daemon.metric("outlierd_ready"), 1);
     assert_eq!(daemon.metric("outlierd_assigned_partitions"), 3);
