@@ -199,7 +199,7 @@ impl Daemon {
                     &self.plan.health,
                     &self.plan.metrics,
                 ) => {
-                    self.succeed(serving)?;
+                    self.succeed(serving).await?;
                     continue;
                 }
             };
@@ -233,7 +233,7 @@ impl Daemon {
     }
 
     /// Has another model take over between two batches.
-    fn succeed(&mut self, serving: Arc<Serving>) -> Result<(), DaemonError> {
+    async fn succeed(&mut self, serving: Arc<Serving>) -> Result<(), DaemonError> {
         tracing::info!(version = serving.version, "another model takes over");
         let Plan {
             config, metrics, ..

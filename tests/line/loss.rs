@@ -102,18 +102,13 @@ fn an_offset_that_never_was_is_no_loss() {
     let mut daemon = Outlierd::start_ready(&Setup::new(&broker.address));
     client.feed(INPUT, &[Record::of("{}"), Record::of("{}").to(1)]);
     daemon.wait_records(2);
+    let status = daemon.status();
+    let version = status["model"]["version"].as_str().unwrap();
     assert!(daemon.terminate().success());
     // Each partition has been judged by one model from where it was found.
-    let version = daemon_version(&Setup::new(&broker.address));
     let note = |since| {
         let model = format!(r#""model":{{"version":"{version}","since":{since}}}"#);
         format!(r#"{{"v":1,"partitions":2,"all":true,{model}}}"#)
     };
     assert_eq!(client.notes(GROUP, INPUT), [note(0), note(10)]);
-}
-
-/// The version of the model of a setup.
-fn daemon_version(setup: &Setup) -> String {
-    let daemon = Outlierd::start_ready(setup);
-    daemon.status()["model"]["version"].as_str().unwrap().into()
 }
