@@ -32,5 +32,6 @@ pub mod planted;
 pub mod plot;
 pub mod record;
 pub mod registry;
+pub mod retrain;
 pub mod training;
 pub mod vae;

@@ -8,9 +8,11 @@ use clap_complete::Shell;
 
 mod dlq;
 mod models;
+mod retrain;
 
 pub use dlq::{Chosen, Dlq, DlqCommand, DlqList, DlqReplay, DlqShow};
 pub use models::{Models, ModelsCommand};
+pub use retrain::Retrain;
 
 /// Finds the odd records of a Kafka stream with a variational autoencoder, and says why.
 #[derive(Debug, Parser)]
@@ -34,6 +36,8 @@ pub enum Command {
     Check(Check),
     /// Train a model on the newest records of the input topic, or on a file
     Train(Train),
+    /// Train a new model for the store, and have it serve if it is good enough
+    Retrain(Retrain),
     /// Run the daemon
     Run(Run),
     /// Judge records on standard input, one at a time: `run` starts this to try records that may have ended it

@@ -27,6 +27,7 @@ mod material;
 mod models;
 mod printer;
 mod probe;
+mod retrain;
 mod run;
 mod sample;
 mod score;
@@ -44,6 +45,7 @@ pub fn dispatch(cli: Cli) -> ExitCode {
         Command::Init(arguments) => init::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
         Command::Train(arguments) => train::run(&arguments),
+        Command::Retrain(arguments) => retrain::run(&arguments),
         Command::Run(arguments) => run::run(&arguments),
         Command::Probe(arguments) => probe::run(&arguments),
         Command::Score(arguments) => score::run(&arguments),

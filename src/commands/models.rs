@@ -6,7 +6,7 @@ use serde_json::json;
 use super::{load, show};
 use crate::cli::{Models, ModelsCommand};
 use crate::config::Config;
-use crate::registry::{Entry, Store};
+use crate::registry::{Check, Entry, Report, Store};
 
 /// How a running daemon comes to know of it.
 const TAKES_EFFECT: &str = "a running daemon takes it between two records, within a second";
@@ -18,7 +18,8 @@ pub(super) fn run(arguments: &Models) -> anyhow::Result<()> {
         ModelsCommand::List { json } => list(&store, *json),
         ModelsCommand::Show { model, json } => {
             let version = store.find(&model.version)?;
-            show::print(&store.load(&version)?, *json)
+            show::print(&store.load(&version)?, *json)?;
+            print_gate(&store, &version, *json)
         }
         ModelsCommand::Promote(model) => promote(&store, &model.version),
         ModelsCommand::Rollback { version } => roll_back(&store, version.as_deref()),
@@ -62,12 +63,52 @@ pub(super) fn run(arguments: &Models) -> anyhow::Result<()> {
     }
 }
 
-fn store(config: &Config) -> anyhow::Result<Store> {
+pub(super) fn store(config: &Config) -> anyhow::Result<Store> {
     let folder = config.model.store.as_ref().context(
         "the configuration names one model file (model.path), and no store: set model.store = \"models\", and bring \
          the model there with `outlierd models import`",
     )?;
     Ok(Store::new(folder))
+}
+
+/// What the gate of a model said, if one has judged it.
+fn print_gate(store: &Store, version: &str, json: bool) -> anyhow::Result<()> {
+    let ledger = store.ledger()?;
+    let entry = ledger.models.iter().find(|entry| entry.version == version);
+    if let Some(report) = entry
+        .and_then(|entry| entry.gate.as_ref())
+        .filter(|_| !json)
+    {
+        let against = report.against.as_deref();
+        say!(
+            "gate         on {} rows{}",
+            report.rows,
+            against
+                .map(|version| format!(", beside {version}"))
+                .unwrap_or_default()
+        );
+        say!("{}", checks(report).trim_end());
+    }
+    Ok(())
+}
+
+/// The checks of a gate, a line each.
+pub(super) fn checks(report: &Report) -> String {
+    let line = |check: &Check| {
+        let outcome = match (check.passed, check.waived) {
+            (true, _) => "ok",
+            (false, true) => "waived",
+            (false, false) => "FAULT",
+        };
+        let value = check
+            .value
+            .map_or("none".to_owned(), |value| format!("{value:.5}"));
+        format!(
+            "  {outcome:7} {:26} {value:>12}  {}\n",
+            check.name, check.limit
+        )
+    };
+    report.checks.iter().map(line).collect()
 }
 
 fn promote(store: &Store, version: &str) -> anyhow::Result<()> {

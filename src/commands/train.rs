@@ -13,7 +13,7 @@ use crate::config::{Budget, Config};
 use crate::daemon;
 use crate::kafka::Bounds;
 use crate::registry::{self, Added, Store, Stored};
-use crate::training::{Collection, learn_on};
+use crate::training::{Collection, Lesson};
 use crate::vae::Device;
 
 /// Fields with missing cells that the summary names at most.
@@ -27,11 +27,15 @@ pub(super) fn run(arguments: &cli::Train) -> anyhow::Result<()> {
     let began = Instant::now();
     let (collection, source) = match &arguments.from_file {
         Some(path) => material::from_file(&config, path)?,
-        None => material::from_topic(&config, bounds(arguments, &config)?)?,
+        None => material::from_topic(
+            &config,
+            bounds(arguments.from.as_deref(), arguments.to.as_deref(), &config)?,
+        )?,
     };
     let collected = Collected::of(&collection);
     let bar = material::bar(0, "training");
-    let mut model = learn_on(&device, collection, source, &config.train, &mut |at| {
+    let lesson = Lesson::new(collection, source)?.on(device);
+    let mut model = lesson.learn(&config.train, &mut |at| {
         bar.set_length(at.steps as u64);
         bar.set_position(at.step as u64);
         bar.set_message(format!("training, loss {:.3}", at.loss));
@@ -101,17 +105,17 @@ impl Collected {
 }
 
 /// The time range that was asked for; by default `train.since` back from now.
-fn bounds(arguments: &cli::Train, config: &Config) -> anyhow::Result<Bounds> {
+pub(super) fn bounds(
+    from: Option<&str>,
+    to: Option<&str>,
+    config: &Config,
+) -> anyhow::Result<Bounds> {
     let now = Timestamp::now();
-    let from = match &arguments.from {
+    let from = match from {
         Some(text) => time(text, now).context("--from")?,
         None => now - config.train.since,
     };
-    let to = arguments
-        .to
-        .as_ref()
-        .map(|text| time(text, now).context("--to"))
-        .transpose()?;
+    let to = to.map(|text| time(text, now).context("--to")).transpose()?;
     anyhow::ensure!(
         to.is_none_or(|to| from < to),
         "--from {from} is not before --to {}: swap them",

@@ -20,6 +20,7 @@ mod properties;
 mod quantity;
 mod reading;
 mod report;
+mod retrain;
 mod secret;
 mod section;
 mod service;
@@ -46,6 +47,7 @@ pub use output::{Audit, Copied, DeadLetter, Output};
 pub use quantity::duration_text;
 pub use reading::load;
 pub use report::Key;
+pub use retrain::{Gate, Retrain, When};
 pub use secret::Secret;
 pub use service::{Format, Http, Level, Log};
 
@@ -61,6 +63,7 @@ pub struct Config {
     pub delivery: Delivery,
     pub model: Model,
     pub train: Train,
+    pub retrain: Retrain,
     pub detect: Detect,
     pub line: Line,
     pub compute: Compute,

@@ -8,7 +8,7 @@ use super::section::Section;
 use super::source::{self, Surroundings};
 use super::{
     Audit, Compute, Config, DeadLetter, Delivery, Detect, Error, Errors, Field, Http, Input, Kafka,
-    Key, Line, Log, Model, Output, Train,
+    Key, Line, Log, Model, Output, Retrain, Train,
 };
 
 /// Reads the configuration file at `path`, with the environment over it. Relative paths in it start
@@ -100,6 +100,7 @@ fn read_sections(
     let delivery = Delivery::read(root.section("delivery"));
     let model = Model::read(root.section("model"), surroundings);
     let train = Train::read(root.section("train"));
+    let retrain = Retrain::read(root.section("retrain"));
     let detect = Detect::read(root.section("detect"));
     let line = Line::read(root.section("line"));
     let compute = Compute::read(root.section("compute"));
@@ -134,6 +135,7 @@ fn read_sections(
         delivery: delivery?,
         model: model?,
         train: train?,
+        retrain: retrain?,
         detect: detect?,
         line: line?,
         compute: compute?,

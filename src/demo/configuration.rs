@@ -9,8 +9,8 @@ use super::transactions::Transactions;
 use super::{DEAD_LETTERS, INPUT, OUTLIERS, Settings, Source};
 use crate::config::{
     Audit, Budget, Compute, Config, Copied, DeadLetter, Delivery, Detect, Device, Field, Format,
-    Http, Input, Kafka, Level, Line, Log, Model, OnDataLoss, Output, Policy, Secret, Start, Train,
-    TrainingData,
+    Gate, Http, Input, Kafka, Level, Line, Log, Model, OnDataLoss, Output, Policy, Retrain, Secret,
+    Start, Train, TrainingData,
 };
 use crate::kafka::EmbeddedBroker;
 
@@ -79,6 +79,20 @@ pub(super) fn of(
             floors: vec![0.2],
             max_steps: 2000,
             seed: settings.seed,
+        },
+        retrain: Retrain {
+            when: None,
+            jitter: Duration::ZERO,
+            leave_out_severity: 4.0,
+            gate_share: 0.1,
+            threads: 1,
+            memory: None,
+            promote: true,
+            gate: Gate {
+                elbo_tolerance: 1.0,
+                flag_rate_factor: 3.0,
+                severity_shift: 0.5,
+            },
         },
         detect: Detect {
             budget: choice.budget,

@@ -9,8 +9,10 @@
 mod decoding;
 mod encoding;
 mod fit;
+mod renumbering;
 mod table;
 
 pub use encoding::{EncodedField, Encoding, Part};
 pub use fit::{FieldSpec, FitError};
+pub use renumbering::Renumbering;
 pub use table::Table;

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::report::Report;
+
 /// The format that is written, and the one that is read.
 const FORMAT: u32 = 1;
 
@@ -11,6 +13,8 @@ const FORMAT: u32 = 1;
 pub enum State {
     /// Trained, and not decided on.
     Candidate,
+    /// Has not passed its gate.
+    Refused,
     /// The one that scores.
     Serving,
     /// Has served before.
@@ -21,6 +25,7 @@ impl State {
     pub fn as_str(self) -> &'static str {
         match self {
             State::Candidate => "candidate",
+            State::Refused => "refused",
             State::Serving => "serving",
             State::Archived => "archived",
         }
@@ -28,7 +33,7 @@ impl State {
 }
 
 /// A model of the store.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Entry {
     /// Of its file, which is named by it.
@@ -42,15 +47,21 @@ pub struct Entry {
     /// The version that it was trained to follow.
     #[serde(default)]
     pub parent: Option<String>,
+    /// What its gate said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gate: Option<Report>,
 }
 
 /// All models of a store, in the order in which they came into their states.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Ledger {
     format: u32,
     /// Whether somebody rolled back, and nothing is promoted by itself until that is released.
     pub held: bool,
+    /// The newest slot of the schedule that has been seen to, RFC 3339.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slot: Option<jiff::Timestamp>,
     pub models: Vec<Entry>,
 }
 
@@ -61,6 +72,8 @@ pub enum LedgerError {
     Unknown(String),
     #[error("{0} is the beginning of several versions ({1}): give more of it")]
     Ambiguous(String, String),
+    #[error("{0} is {1} already")]
+    Decided(String, &'static str),
     #[error("{0} is serving already")]
     Serving(String),
     #[error("no model has served before this one: promote one with `outlierd models promote V`")]
@@ -78,6 +91,7 @@ impl Default for Ledger {
         Ledger {
             format: FORMAT,
             held: false,
+            slot: None,
             models: Vec::new(),
         }
     }
@@ -153,7 +167,44 @@ impl Ledger {
             since: now.to_owned(),
             pinned: false,
             parent,
+            gate: None,
         });
+    }
+
+    /// Notes what its gate said of a candidate, which is refused if it has not passed.
+    ///
+    /// # Errors
+    /// When it is unknown, or no candidate.
+    pub fn judge(&mut self, version: &str, report: Report, now: &str) -> Result<(), LedgerError> {
+        let passed = report.passed();
+        let entry = self.entry(version)?;
+        if entry.state != State::Candidate {
+            let state = entry.state.as_str();
+            return Err(LedgerError::Decided(version.to_owned(), state));
+        }
+        entry.gate = Some(report);
+        if !passed {
+            self.put(version, State::Refused, now);
+        }
+        Ok(())
+    }
+
+    /// How many were refused since the one that serves began to.
+    pub fn refusals(&self) -> usize {
+        let serving = self
+            .models
+            .iter()
+            .position(|entry| entry.state == State::Serving);
+        let since = &self.models[serving.map_or(0, |at| at + 1)..];
+        since
+            .iter()
+            .filter(|entry| entry.state == State::Refused)
+            .count()
+    }
+
+    /// Notes that a slot of the schedule has been seen to.
+    pub fn pass(&mut self, slot: jiff::Timestamp) {
+        self.slot = self.slot.max(Some(slot));
     }
 
     fn entry(&mut self, version: &str) -> Result<&mut Entry, LedgerError> {

@@ -7,10 +7,12 @@
 mod file;
 mod ledger;
 mod manifest;
+mod report;
 mod store;
 mod whole;
 
 pub use file::{ModelError, Stored, load, save};
 pub use ledger::{Entry, Ledger, LedgerError, State};
 pub use manifest::{Manifest, ManifestMember};
-pub use store::{Added, Store, StoreError, serving};
+pub use report::{Check, Report};
+pub use store::{Added, Admission, Store, StoreError, serving};

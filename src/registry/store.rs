@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use super::file::{self, ModelError, Stored};
 use super::ledger::{Entry, Ledger, LedgerError};
+use super::report::Report;
 use super::whole;
 use crate::config;
 use crate::detect::Model;
@@ -41,6 +42,18 @@ pub enum StoreError {
 #[derive(Debug, Clone)]
 pub struct Store {
     folder: PathBuf,
+}
+
+/// How a model that was judged is taken in.
+#[derive(Debug)]
+pub struct Admission {
+    pub report: Report,
+    /// Whether it serves at once if it has passed.
+    pub promote: bool,
+    /// Of those that nobody needs, so many stay.
+    pub keep: usize,
+    /// The slot of the schedule that it was trained for.
+    pub slot: Option<jiff::Timestamp>,
 }
 
 /// What became of a model that was added.
@@ -154,6 +167,74 @@ impl Store {
     /// When it cannot be written.
     pub fn add(&self, model: &Model, keep: usize) -> Result<Added, StoreError> {
         self.take_in(&file::to_bytes(model, &self.folder)?, &self.folder, keep)
+    }
+
+    /// The bytes of a model's file, and what loads from them: it has been checked whole.
+    ///
+    /// # Errors
+    /// When what was learnt does not come back as it was.
+    pub fn pack(&self, model: &Model) -> Result<(Vec<u8>, Stored), ModelError> {
+        let bytes = file::to_bytes(model, &self.folder)?;
+        let stored = file::from_bytes(&bytes, &self.folder)?;
+        Ok((bytes, stored))
+    }
+
+    /// Takes in a model that a gate has judged: one that has passed serves, unless that is held.
+    ///
+    /// # Errors
+    /// When it cannot be written, or its version has been decided on before.
+    pub fn admit(
+        &self,
+        packed: (Vec<u8>, Stored),
+        admission: Admission,
+    ) -> Result<Added, StoreError> {
+        let (bytes, stored) = packed;
+        let (version, parent) = (&stored.version, stored.manifest.provenance.parent.clone());
+        let Admission {
+            report,
+            promote,
+            keep,
+            slot,
+        } = admission;
+        let (serves, pruned) = self.change(|ledger, now| {
+            let path = self.path(version);
+            whole::write(&path, &bytes).map_err(|source| StoreError::Io { path, source })?;
+            let passed = report.passed();
+            ledger.add(version, parent, now);
+            ledger.judge(version, report, now)?;
+            let serves = passed && (ledger.serving().is_none() || promote && !ledger.held);
+            if serves {
+                ledger.promote(version, now)?;
+            }
+            if let Some(slot) = slot {
+                ledger.pass(slot);
+            }
+            Ok((serves, ledger.prune(keep)))
+        })?;
+        Ok(Added {
+            stored,
+            serves,
+            pruned,
+        })
+    }
+
+    /// Waits for nobody: the store's only trainer for as long as the result lives, or none if there is one.
+    ///
+    /// # Errors
+    /// When the folder cannot be used.
+    pub fn trainer(&self) -> Result<Option<File>, StoreError> {
+        let path = self.folder.join("trainer");
+        let io = |source| StoreError::Io {
+            path: path.clone(),
+            source,
+        };
+        fs::create_dir_all(&self.folder).map_err(io)?;
+        let lock = File::create(&path).map_err(io)?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Some(lock)),
+            Err(fs::TryLockError::WouldBlock) => Ok(None),
+            Err(fs::TryLockError::Error(source)) => Err(io(source)),
+        }
     }
 
     /// Takes in the model of a file.

@@ -37,6 +37,19 @@ pub(super) enum Plan {
     CrossFit(Vec<Fold>),
 }
 
+impl Plan {
+    /// Has no network fitted on the rows that are marked.
+    pub(super) fn leave_out(&mut self, marked: &[bool]) {
+        let folds = match self {
+            Plan::HoldOut(fold) => std::slice::from_mut(fold),
+            Plan::CrossFit(folds) => folds,
+        };
+        for fold in folds {
+            fold.fit.retain(|&row| !marked[row]);
+        }
+    }
+}
+
 pub(super) fn plan(rows: usize, calibration_share: f64) -> Plan {
     let held_out = (rows as f64 * calibration_share).round() as usize;
     if held_out >= ENOUGH_TO_HOLD_OUT {

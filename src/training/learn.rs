@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::collection::{Collection, Material, Source};
 use super::encoded::Encoded;
-use super::fold::{Plan, plan};
+use super::fold::{Fold, Plan, plan};
 use super::quantiles::{quantile, sorted};
 use super::terms::Terms;
 use super::trainer::{Ensemble, Trained, Trainer};
@@ -13,7 +13,7 @@ use crate::config::Train;
 use crate::detect::{
     Calibration, Detector, Fitted, Golden, Model, Policy, Provenance, Standard, mean_score,
 };
-use crate::features::{Encoding, FitError, Table};
+use crate::features::{Encoding, FieldSpec, FitError, Table};
 use crate::vae::{Device, RowsError, Shape, TrainError, WeightError};
 
 /// Fewer rows than this make no model.
@@ -46,6 +46,11 @@ pub enum TrainingError {
         /// What was wrong with the first unusable one.
         first: String,
     },
+    #[error(
+        "{fitted} rows are left to learn from, {LEAST_ROWS} are the least; {out} were left out since the model that serves \
+         finds them too odd: if they are normal now, `outlierd models accept --from` learns them"
+    )]
+    LeftOut { fitted: usize, out: usize },
     #[error(transparent)]
     Fit(#[from] FitError),
     #[error(transparent)]
@@ -76,61 +81,146 @@ pub fn learn(
     settings: &Train,
     progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
 ) -> Result<Model, TrainingError> {
-    learn_on(&Device::cpu(), collection, source, settings, progress)
+    Lesson::new(collection, source)?.learn(settings, progress)
 }
 
-/// The same on another device: networks are fitted there, and calibrated on the CPU.
-///
-/// # Errors
-/// As [`learn`]; the device may fail too.
-pub fn learn_on(
-    device: &Device,
-    collection: Collection,
+/// What there is to learn, and on what.
+pub struct Lesson {
+    material: Material,
     source: Source,
-    settings: &Train,
-    progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
-) -> Result<Model, TrainingError> {
-    check(&collection)?;
-    let rejected = collection.rejected().values().sum();
-    let material = collection.into_material();
-    let rows = material.table.rows();
-    let provenance = provenance(source, settings, &material, rejected);
-    let plan = plan(rows, settings.calibration_share);
-    let (encoding, table) = Encoding::fit(&material.fields, material.table)?;
-    let golden = golden_cells(&table);
-    let shape = Shape {
-        heads: encoding.heads(),
-        hidden: settings.hidden,
-        latent: settings.latent,
-    };
-    let device = &device.clone().for_networks(&shape, 1);
-    let mut trainer = Trainer::new(&shape, settings, device, rows, &plan, progress);
-    let (ensemble, terms) = match &plan {
-        Plan::HoldOut(fold) => {
-            let fit = Encoded::of(&encoding, &table, &fold.fit);
-            let calibrate = Encoded::of(&encoding, &table, &fold.calibrate);
-            // The cells are twice as large as what they are encoded to, and have served.
-            drop(table);
-            let ensemble = trainer.ensemble(&fit)?;
-            let terms = Terms::of(&shape, &ensemble.members, &calibrate)?;
-            (ensemble, terms)
-        }
-        Plan::CrossFit(folds) => {
-            let mut terms = Terms::default();
-            for fold in folds {
-                let ensemble = trainer.ensemble(&Encoded::of(&encoding, &table, &fold.fit))?;
-                let block = Encoded::of(&encoding, &table, &fold.calibrate);
-                terms.append(Terms::of(&shape, &ensemble.members, &block)?);
+    rejected: usize,
+    /// Rows that no network is fitted on; they calibrate like others.
+    left_out: Vec<bool>,
+    device: Device,
+    /// Networks that are trained at the same time.
+    threads: usize,
+}
+
+impl Lesson {
+    /// # Errors
+    /// When the rows are too few.
+    pub fn new(collection: Collection, source: Source) -> Result<Lesson, TrainingError> {
+        check(&collection)?;
+        let rejected = collection.rejected().values().sum();
+        let material = collection.into_material();
+        Ok(Lesson {
+            left_out: vec![false; material.table.rows()],
+            material,
+            source,
+            rejected,
+            device: Device::cpu(),
+            threads: std::thread::available_parallelism().map_or(1, usize::from),
+        })
+    }
+
+    /// Networks are fitted on `device`, and calibrated on the CPU. The device may fail then.
+    #[must_use]
+    pub fn on(self, device: Device) -> Lesson {
+        Lesson { device, ..self }
+    }
+
+    /// No more than `threads` networks are trained at the same time.
+    #[must_use]
+    pub fn with_threads(self, threads: usize) -> Lesson {
+        let threads = threads.max(1);
+        Lesson { threads, ..self }
+    }
+
+    /// The fields with the words that cells stand for.
+    pub fn fields(&self) -> &[FieldSpec] {
+        &self.material.fields
+    }
+
+    /// The rows in the order of time.
+    pub fn rows(&self) -> &Table {
+        &self.material.table
+    }
+
+    /// Takes about `share` of the rows away, in stretches over the whole time, and gives them: they are neither fitted nor
+    /// calibrated on.
+    pub fn withhold(&mut self, share: f64) -> Table {
+        let fold = Fold::stretches(self.material.table.rows(), share);
+        let withheld = self.material.table.select(fold.calibrate.into_iter());
+        self.left_out = fold.fit.iter().map(|&row| self.left_out[row]).collect();
+        self.material.table = self.material.table.select(fold.fit.into_iter());
+        withheld
+    }
+
+    /// No network is fitted on the rows that `out` names, by their place. They calibrate like others: else every model
+    /// would be a little surer than the one before of what is odd.
+    pub fn leave_out(&mut self, out: impl IntoIterator<Item = usize>) {
+        for row in out {
+            if let Some(left_out) = self.left_out.get_mut(row) {
+                *left_out = true;
             }
-            let all: Vec<usize> = (0..rows).collect();
-            let ensemble = trainer.ensemble(&Encoded::of(&encoding, &table, &all))?;
-            (ensemble, terms)
         }
-    };
-    let cross_fitted = matches!(plan, Plan::CrossFit(_));
-    let mut model = assemble(encoding, shape, ensemble, &terms, cross_fitted, provenance);
-    model.golden = golden_rows(&model, &golden)?;
-    Ok(model)
+    }
+
+    /// Learns. `progress` may end it.
+    ///
+    /// # Errors
+    /// When too few rows are left or they do not vary, or the training diverges or is ended.
+    pub fn learn(
+        self,
+        settings: &Train,
+        progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
+    ) -> Result<Model, TrainingError> {
+        let Lesson {
+            material,
+            source,
+            rejected,
+            left_out,
+            device,
+            threads,
+        } = self;
+        let rows = material.table.rows();
+        let mut plan = plan(rows, settings.calibration_share);
+        plan.leave_out(&left_out);
+        let fitted = left_out.iter().filter(|out| !**out).count();
+        if fitted < LEAST_ROWS {
+            return Err(TrainingError::LeftOut {
+                fitted,
+                out: rows - fitted,
+            });
+        }
+        let provenance = provenance(source, settings, &material, rejected);
+        let (encoding, table) = Encoding::fit(&material.fields, material.table)?;
+        let golden = golden_cells(&table);
+        let shape = Shape {
+            heads: encoding.heads(),
+            hidden: settings.hidden,
+            latent: settings.latent,
+        };
+        let device = &device.for_networks(&shape, 1);
+        let kept: Vec<usize> = (0..rows).filter(|&row| !left_out[row]).collect();
+        let mut trainer = Trainer::new(&shape, settings, device, kept.len(), &plan, progress);
+        trainer.threads = threads;
+        let (ensemble, terms) = match &plan {
+            Plan::HoldOut(fold) => {
+                let fit = Encoded::of(&encoding, &table, &fold.fit);
+                let calibrate = Encoded::of(&encoding, &table, &fold.calibrate);
+                // The cells are twice as large as what they are encoded to, and have served.
+                drop(table);
+                let ensemble = trainer.ensemble(&fit)?;
+                let terms = Terms::of(&shape, &ensemble.members, &calibrate)?;
+                (ensemble, terms)
+            }
+            Plan::CrossFit(folds) => {
+                let mut terms = Terms::default();
+                for fold in folds {
+                    let ensemble = trainer.ensemble(&Encoded::of(&encoding, &table, &fold.fit))?;
+                    let block = Encoded::of(&encoding, &table, &fold.calibrate);
+                    terms.append(Terms::of(&shape, &ensemble.members, &block)?);
+                }
+                let ensemble = trainer.ensemble(&Encoded::of(&encoding, &table, &kept))?;
+                (ensemble, terms)
+            }
+        };
+        let cross_fitted = matches!(plan, Plan::CrossFit(_));
+        let mut model = assemble(encoding, shape, ensemble, &terms, cross_fitted, provenance);
+        model.golden = golden_rows(&model, &golden)?;
+        Ok(model)
+    }
 }
 
 fn check(collection: &Collection) -> Result<(), TrainingError> {

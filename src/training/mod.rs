@@ -22,5 +22,5 @@ mod trainer;
 
 pub use collection::{Collection, Material, Source};
 pub use fold::Fold;
-pub use learn::{LEAST_ROWS, Progress, TrainingError, learn, learn_on};
+pub use learn::{LEAST_ROWS, Lesson, Progress, TrainingError, learn};
 pub use reservoir::Place;

@@ -8,7 +8,7 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
 
-use super::{Collection, Source, learn_on};
+use super::{Collection, Lesson, Source};
 use crate::config::{Direction, Field, Input, Kind, Train, TrainingData};
 use crate::detect::{Detector, Explanation, FieldPolicy, Model, Policy, Side, Verdict, sentence};
 use crate::vae::Device;
@@ -77,9 +77,8 @@ pub(super) fn trained_on(device: &Device) -> Arc<Model> {
         seed: 1,
     };
     let source = Source::default();
-    let model = learn_on(device, collection, source, &settings, &mut |_| {
-        ControlFlow::Continue(())
-    });
+    let lesson = Lesson::new(collection, source).unwrap().on(device.clone());
+    let model = lesson.learn(&settings, &mut |_| ControlFlow::Continue(()));
     Arc::new(model.unwrap())
 }
 

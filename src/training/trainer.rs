@@ -38,6 +38,8 @@ pub(super) struct Trainer<'a> {
     shape: &'a Shape,
     settings: &'a Train,
     device: &'a Device,
+    /// Networks that are trained at the same time.
+    pub(super) threads: usize,
     progress: &'a mut dyn FnMut(Progress) -> ControlFlow<()>,
     done: usize,
     steps: usize,
@@ -64,6 +66,7 @@ impl<'a> Trainer<'a> {
             shape,
             settings,
             device,
+            threads: 1,
             progress,
             done: 0,
             steps: 0,
@@ -145,12 +148,12 @@ impl<'a> Trainer<'a> {
         ))
     }
 
-    /// One network for each recipe, as many at a time as there are processors. Each is trained by one
+    /// One network for each recipe, some at a time. Each is trained by one
     /// thread alone, so that how many there are changes no bit.
     fn train(&mut self, rows: &Encoded, recipes: &[Recipe]) -> Result<Vec<Member>, TrainingError> {
         let (steps, input) = (self.steps, rows.rows(self.shape)?);
         let (shape, stopped, next) = (self.shape, AtomicBool::new(false), AtomicUsize::new(0));
-        let threads = thread::available_parallelism().map_or(1, usize::from);
+        let threads = self.threads;
         // A step takes milliseconds: the threads never wait for room.
         let (losses, seen) = crossbeam_channel::bounded(64);
         let mut trained = thread::scope(|scope| {

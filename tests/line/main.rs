@@ -26,6 +26,7 @@ mod outliers;
 mod output;
 mod rebalance;
 mod restart;
+mod retrain;
 mod start;
 mod stop;
 mod training;

@@ -1,0 +1,206 @@
+//! `outlierd retrain`: a new model for the store, that serves if its gate lets it.
+
+use std::io::Write;
+use std::ops::ControlFlow;
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use rustix::process::{Resource, Rlimit, nice, setrlimit};
+use serde_json::{Value, json};
+
+use super::train::bounds;
+use super::{load, material, models, start_logging};
+use crate::cli;
+use crate::config::Config;
+use crate::registry::{self, Added, Admission, Report, Store, StoreError, Stored};
+use crate::retrain::{Taught, Teaching, teach};
+use crate::training::Progress;
+use crate::vae::Device;
+
+/// The least priority that there is.
+const LEAST_PRIORITY: i32 = 19;
+
+/// Between two lines of progress.
+const EVERY: Duration = Duration::from_millis(500);
+
+pub(super) fn run(arguments: &cli::Retrain) -> anyhow::Result<()> {
+    let config = load(&arguments.config.path)?;
+    start_logging(&config.log);
+    if arguments.background {
+        give_way(&config)?;
+    }
+    let store = models::store(&config)?;
+    let mut tell = Teller::new(arguments.json);
+    // Held until this process ends, however it does.
+    let Some(_trainer) = store.trainer()? else {
+        anyhow::bail!(
+            "another retrain is at work in {}: wait for it",
+            store.folder().display()
+        );
+    };
+    let is_done = |slot| anyhow::Ok(store.ledger()?.slot >= Some(slot));
+    if let Some(slot) = arguments.slot
+        && is_done(slot)?
+    {
+        return tell.end(&json!({"event": "done", "outcome": "done before"}), || {
+            format!("the slot of {slot} has been seen to")
+        });
+    }
+    let serving = serving(&config)?;
+    tell.say(&json!({"event": "progress", "phase": "reading"}))?;
+    let (collection, source) = match &arguments.from_file {
+        Some(path) => material::from_file(&config, path)?,
+        None => {
+            let bounds = bounds(arguments.from.as_deref(), arguments.to.as_deref(), &config)?;
+            material::from_topic(&config, bounds)?
+        }
+    };
+    let teaching = Teaching {
+        config: &config,
+        store: &store,
+        serving: serving.as_ref(),
+        device: Device::open(&config.compute)?,
+        accept: arguments.accept,
+    };
+    let taught = teach(&teaching, collection, source, &mut |at| tell.progress(at))?;
+    let Taught {
+        packed,
+        report,
+        left_out,
+    } = taught;
+    let admission = Admission {
+        report: report.clone(),
+        promote: config.retrain.promote,
+        keep: config.model.keep,
+        slot: arguments.slot,
+    };
+    let added = store.admit(packed, admission)?;
+    conclude(&mut tell, &store, &added, &report, left_out)
+}
+
+/// Takes no processor time that somebody else wants, and no more memory than it may.
+fn give_way(config: &Config) -> anyhow::Result<()> {
+    nice(LEAST_PRIORITY).context("taking the least priority")?;
+    if let Some(memory) = config.retrain.memory {
+        let most = Some(memory as u64);
+        let limit = Rlimit {
+            current: most,
+            maximum: most,
+        };
+        setrlimit(Resource::Data, limit).context("limiting the memory")?;
+    }
+    Ok(())
+}
+
+/// What serves, if anything does. A damaged model does not keep a new one away.
+fn serving(config: &Config) -> anyhow::Result<Option<Stored>> {
+    match registry::serving(&config.model) {
+        Ok(stored) => Ok(Some(stored)),
+        Err(StoreError::Empty(_) | StoreError::NoneServes(_)) => Ok(None),
+        Err(error @ StoreError::NoneGood { .. }) => {
+            tracing::error!("{error}; the new model is compared with none");
+            Ok(None)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn conclude(
+    tell: &mut Teller,
+    store: &Store,
+    added: &Added,
+    report: &Report,
+    left_out: usize,
+) -> anyhow::Result<()> {
+    let version = &added.stored.version;
+    let outcome = match (added.serves, report.passed()) {
+        (true, _) => "serves",
+        (false, true) => "candidate",
+        (false, false) => "refused",
+    };
+    let done = json!({
+        "event": "done",
+        "outcome": outcome,
+        "version": version,
+        "rows": added.stored.model.provenance.rows,
+        "left_out": left_out,
+        "gate": report,
+    });
+    tell.end(&done, || {
+        let mut text = format!(
+            "{version}: {outcome}, trained on {} rows, {left_out} odd ones left out\n",
+            added.stored.model.provenance.rows
+        );
+        text += &models::checks(report);
+        text.trim_end().to_owned()
+    })?;
+    if outcome == "candidate" && !tell.json {
+        say!("`outlierd models promote {version}` has it serve");
+    }
+    let refusals = store.ledger()?.refusals();
+    anyhow::ensure!(
+        report.passed(),
+        "{version} is refused ({}), the {refusals}. in a row; what served goes on",
+        report.faults().join("; ")
+    );
+    Ok(())
+}
+
+/// Says how it goes, to a person or to a program.
+struct Teller {
+    json: bool,
+    bar: indicatif::ProgressBar,
+    said: Option<Instant>,
+}
+
+impl Teller {
+    fn new(json: bool) -> Teller {
+        Teller {
+            json,
+            bar: match json {
+                true => indicatif::ProgressBar::hidden(),
+                false => material::bar(0, "training"),
+            },
+            said: None,
+        }
+    }
+
+    fn say(&self, event: &Value) -> anyhow::Result<()> {
+        if self.json {
+            say!("{event}");
+            std::io::stdout().flush()?;
+        }
+        Ok(())
+    }
+
+    /// Goes on for as long as somebody listens.
+    fn progress(&mut self, at: Progress) -> ControlFlow<()> {
+        self.bar.set_length(at.steps as u64);
+        self.bar.set_position(at.step as u64);
+        self.bar
+            .set_message(format!("training, loss {:.3}", at.loss));
+        if self.said.is_some_and(|said| said.elapsed() < EVERY) {
+            return ControlFlow::Continue(());
+        }
+        self.said = Some(Instant::now());
+        let event = json!({
+            "event": "progress",
+            "phase": "training",
+            "step": at.step,
+            "steps": at.steps,
+            "loss": at.loss,
+        });
+        match self.say(&event) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(_) => ControlFlow::Break(()),
+        }
+    }
+
+    fn end(&self, event: &Value, text: impl Fn() -> String) -> anyhow::Result<()> {
+        self.bar.finish_and_clear();
+        if !self.json {
+            say!("{}", text());
+        }
+        self.say(event)
+    }
+}

@@ -1,0 +1,15 @@
+//! Models that keep up: when one is trained anew, on what, and whether it may serve.
+//!
+//! A retrain is a process of its own, `outlierd retrain`: it reads rows back from the topic, learns, puts the candidate
+//! through a [`gate`], and writes it with the gate's report into the store. A daemon only decides when that happens, and
+//! takes over whatever the store has serve. So a retrain that fails, is killed or runs out of memory is nothing to the
+//! line, and one by hand is the same as one on a schedule.
+
+mod clock;
+mod gate;
+mod schedule;
+mod teach;
+
+pub use gate::{GateError, Rows, gate};
+pub use schedule::Schedule;
+pub use teach::{Taught, TeachError, Teaching, teach};

@@ -1,0 +1,137 @@
+//! From collected rows to a candidate with its gate's report.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use super::gate::{GateError, Rows, gate};
+use crate::config::Config;
+use crate::detect::{Detector, Model, Policy, Threshold};
+use crate::features::{Renumbering, Table};
+use crate::registry::{ModelError, Report, Store, Stored};
+use crate::training::{Collection, Lesson, Progress, Source, TrainingError};
+use crate::vae::{Device, RowsError, WeightError};
+
+/// Rows scored at a time.
+const BLOCK: usize = 1024;
+
+/// Why there is no candidate.
+#[derive(Debug, thiserror::Error)]
+pub enum TeachError {
+    #[error(transparent)]
+    Training(#[from] TrainingError),
+    #[error("the model that serves cannot score the rows: {0}")]
+    Weights(#[from] WeightError),
+    #[error("the model that serves cannot score the rows: {0}")]
+    Rows(#[from] RowsError),
+    #[error("the gate cannot measure: {0}")]
+    Gate(#[from] GateError),
+    #[error("what was learnt does not come back from its bytes: {0}")]
+    Model(#[from] ModelError),
+    #[error("{0}")]
+    Budget(String),
+}
+
+/// What a retrain goes by.
+pub struct Teaching<'a> {
+    pub config: &'a Config,
+    pub store: &'a Store,
+    /// What serves, if anything does.
+    pub serving: Option<&'a Stored>,
+    pub device: Device,
+    /// Whether the stream has changed, and somebody knows: odd rows are fitted on, and what compares with the model that
+    /// serves does not count.
+    pub accept: bool,
+}
+
+/// A candidate.
+pub struct Taught {
+    pub packed: (Vec<u8>, Stored),
+    pub report: Report,
+    /// Rows that were not fitted on since the model that serves finds them odd.
+    pub left_out: usize,
+}
+
+/// Learns a candidate from what was collected, and measures it. `progress` may end the training.
+///
+/// # Errors
+/// When the rows are too few or do not vary, training fails or is ended, or the candidate is not what was learnt.
+pub fn teach(
+    teaching: &Teaching<'_>,
+    collection: Collection,
+    source: Source,
+    progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
+) -> Result<Taught, TeachError> {
+    let settings = &teaching.config.retrain;
+    let mut lesson = Lesson::new(collection, source)?
+        .on(teaching.device.clone())
+        .with_threads(settings.threads);
+    let withheld = lesson.withhold(settings.gate_share);
+    let serving = teaching
+        .serving
+        .filter(|stored| reads(&stored.model, &lesson));
+    let odd = match serving.filter(|_| !teaching.accept) {
+        Some(stored) => odd_rows(&stored.model, &lesson, settings.leave_out_severity)?,
+        None => Vec::new(),
+    };
+    let left_out = odd.len();
+    lesson.leave_out(odd);
+    let fields = lesson.fields().to_vec();
+    let mut model = lesson.learn(&teaching.config.train, progress)?;
+    model.provenance.parent = teaching.serving.map(|stored| stored.version.clone());
+    let packed = teaching.store.pack(&model)?;
+    let candidate = &packed.1.model;
+    let rate = candidate.provenance.records_per_day;
+    let threshold = Threshold::new(teaching.config.detect.budget, &candidate.calibration, rate)
+        .map_err(TeachError::Budget)?;
+    let rows = Rows {
+        fields: &fields,
+        table: &withheld,
+    };
+    let report = gate(
+        candidate,
+        serving.map(|stored| (stored.version.as_str(), &stored.model)),
+        &rows,
+        threshold.p,
+        &settings.gate,
+        teaching.accept,
+    )?;
+    Ok(Taught {
+        packed,
+        report,
+        left_out,
+    })
+}
+
+/// Whether a model reads the fields of these rows.
+fn reads(model: &Model, lesson: &Lesson) -> bool {
+    let learnt = model
+        .encoding
+        .fields
+        .iter()
+        .map(|field| (&field.path, field.kind));
+    learnt.eq(lesson
+        .fields()
+        .iter()
+        .map(|field| (&field.path, field.kind)))
+}
+
+/// The rows that `model` finds odder than `severity`.
+fn odd_rows(model: &Arc<Model>, lesson: &Lesson, severity: f64) -> Result<Vec<usize>, TeachError> {
+    let rows: &Table = lesson.rows();
+    let policy = Arc::new(Policy::open(rows.fields()));
+    let mut detector = Detector::new(Arc::clone(model), policy)?;
+    let renumbering = Renumbering::new(lesson.fields(), &model.encoding);
+    let (mut odd, mut cells) = (Vec::new(), Vec::new());
+    for first in (0..rows.rows()).step_by(BLOCK) {
+        cells.clear();
+        for row in first..(first + BLOCK).min(rows.rows()) {
+            let at = cells.len();
+            cells.extend_from_slice(rows.row(row));
+            renumbering.apply(&mut cells[at..]);
+        }
+        let scored = detector.score(&cells)?.iter().enumerate();
+        let found = scored.filter(|(_, scored)| scored.severity() > severity);
+        odd.extend(found.map(|(row, _)| first + row));
+    }
+    Ok(odd)
+}

@@ -1,0 +1,209 @@
+//! New models for a store: learnt beside the line, gated, taken over or not.
+
+use serde_json::Value;
+
+use super::harness::records::{ordinary, readings};
+use super::harness::setup::{INPUT, topics};
+use super::harness::{Broker, Client, Ended, Outlierd, Record, Setup, outlierd, until};
+
+fn setup(address: &str) -> Setup {
+    Setup::new(address)
+        .set("model", "path", "")
+        .set("model", "store", "\"models\"")
+        .set("train", "floors", "[0.5]")
+        .set("train", "max_steps", "300")
+}
+
+fn retrain(setup: &Setup, arguments: &[&str]) -> Ended {
+    let config = setup.write();
+    let config = ["-c", config.to_str().unwrap()];
+    outlierd(&[&["retrain"], &config[..], arguments].concat())
+}
+
+/// Retrains on rows of a file; what came of it, the last line of JSON.
+fn on_rows(setup: &Setup, rows: &[String], arguments: &[&str]) -> (Value, Ended) {
+    let file = setup.write_lines("rows.ndjson", rows);
+    let file = ["--json", "--from-file", file.to_str().unwrap()];
+    let ended = retrain(setup, &[&file[..], arguments].concat());
+    let last = ended.stdout.lines().last().unwrap_or("null");
+    (serde_json::from_str(last).unwrap(), ended)
+}
+
+fn ledger(setup: &Setup) -> Value {
+    let text = std::fs::read_to_string(setup.path("models/ledger.json")).unwrap();
+    serde_json::from_str(&text).unwrap()
+}
+
+fn serving(setup: &Setup) -> String {
+    let ledger = ledger(setup);
+    let mut models = ledger["models"].as_array().unwrap().iter();
+    let serving = models.find(|model| model["state"] == "serving").unwrap();
+    serving["version"].as_str().unwrap().to_owned()
+}
+
+/// Rows as of a machine that has broken: one reading is far off in all of them.
+fn broken(rows: &[String]) -> Vec<String> {
+    rows.iter()
+        .map(|row| {
+            let mut record: Value = serde_json::from_str(row).unwrap();
+            let value = record["pressure"].as_f64().unwrap();
+            record["pressure"] = (value + 40.0).into();
+            record.to_string()
+        })
+        .collect()
+}
+
+#[test]
+fn a_running_daemon_takes_over_what_a_retrain_has_learnt_from_the_topic() {
+    let broker = Broker::start(&topics(2));
+    let client = Client::new(&broker.address);
+    let setup = setup(&broker.address);
+    let rows = readings(1, 3000, 100);
+    let records: Vec<Record> = rows
+        .iter()
+        .enumerate()
+        .map(|(number, row)| Record::of(row.as_str()).to((number % 2) as i32))
+        .collect();
+    client.feed(INPUT, &records);
+    let first = retrain(&setup, &[]);
+    assert!(first.status.success(), "{}", first.stderr);
+    assert!(first.stdout.contains(": serves"), "{}", first.stdout);
+    let before = serving(&setup);
+    let mut daemon = Outlierd::start_ready(&setup);
+    daemon.wait_records(3000);
+    // The same rows would make the same model.
+    let setup = setup.set("train", "seed", "9");
+    let second = retrain(&setup, &["--json"]);
+    assert!(
+        second.status.success(),
+        "{} {}",
+        second.stdout,
+        second.stderr
+    );
+    let after = serving(&setup);
+    assert_ne!(before, after);
+    until("the new model", || {
+        (daemon.status()["model"]["version"] == *after).then_some(())
+    });
+    assert_eq!(ledger(&setup)["models"][1]["parent"], *before);
+    assert!(daemon.terminate().success());
+    let config = setup.write();
+    let config = config.to_str().unwrap();
+    let shown = outlierd(&["models", "show", &after, "-c", config]);
+    for check in [
+        "rows of the gate",
+        "flag rate",
+        "gain in ELBO",
+        "shift of severities",
+    ] {
+        assert!(shown.stdout.contains(check), "{}", shown.stdout);
+    }
+}
+
+#[test]
+fn what_a_broken_machine_sends_is_not_learnt_until_somebody_says_so() {
+    let setup = setup("127.0.0.1:1");
+    let rows = ordinary(1, 2000);
+    let (first, ended) = on_rows(&setup, &rows, &[]);
+    assert_eq!(first["outcome"], "serves", "{}", ended.stderr);
+    let before = serving(&setup);
+    let mut changed = ordinary(2, 1000);
+    changed.extend(broken(&ordinary(3, 1000)));
+    for turn in 1..=2 {
+        let seed = turn.to_string();
+        let setup = setup_with_seed(&setup, &seed);
+        let (refused, ended) = on_rows(&setup, &changed, &[]);
+        assert!(!ended.status.success());
+        assert_eq!(refused["outcome"], "refused", "{refused}");
+        // The rows after the break, less those of the gate.
+        let left_out = refused["left_out"].as_u64().unwrap();
+        assert!((800..=910).contains(&left_out), "{left_out}");
+        let text = format!("the {turn}. in a row");
+        assert!(ended.stderr.contains(&text), "{}", ended.stderr);
+        assert_eq!(serving(&setup), before);
+    }
+    let (accepted, ended) = on_rows(&setup, &changed, &["--accept"]);
+    assert_eq!(accepted["outcome"], "serves", "{accepted} {}", ended.stderr);
+    assert_eq!(accepted["left_out"], 0);
+    let checks = accepted["gate"]["checks"].as_array().unwrap();
+    assert!(
+        checks.iter().any(|check| check["waived"] == true),
+        "{accepted}"
+    );
+    assert_ne!(serving(&setup), before);
+}
+
+/// The same store with another seed, so that the same rows make another model.
+fn setup_with_seed(setup: &Setup, seed: &str) -> Setup {
+    let other = Setup::new("127.0.0.1:1")
+        .set("model", "path", "")
+        .set("train", "floors", "[0.5]")
+        .set("train", "max_steps", "300")
+        .set("train", "seed", seed);
+    let store = setup.path("models");
+    let store = format!("{:?}", store.to_str().unwrap());
+    other.set("model", "store", &store)
+}
+
+#[test]
+fn after_a_rollback_a_model_that_passes_waits() {
+    let setup = setup("127.0.0.1:1");
+    let (first, _) = on_rows(&setup, &ordinary(1, 2000), &[]);
+    let (second, _) = on_rows(&setup, &ordinary(2, 2000), &[]);
+    assert_eq!(
+        (&first["outcome"], &second["outcome"]),
+        (&"serves".into(), &"serves".into())
+    );
+    let config = setup.write();
+    let ended = outlierd(&["models", "rollback", "-c", config.to_str().unwrap()]);
+    assert!(ended.status.success(), "{}", ended.stderr);
+    let before = serving(&setup);
+    let (third, _) = on_rows(&setup, &ordinary(3, 2000), &[]);
+    assert_eq!(third["outcome"], "candidate", "{third}");
+    assert_eq!(serving(&setup), before);
+}
+
+#[test]
+fn a_slot_is_seen_to_once_and_one_retrain_runs_at_a_time() {
+    let setup = setup("127.0.0.1:1");
+    let slot = ["--slot", "2026-03-01T03:00:00Z"];
+    let (first, ended) = on_rows(&setup, &ordinary(1, 2000), &slot);
+    assert_eq!(first["outcome"], "serves", "{}", ended.stderr);
+    let before = serving(&setup);
+    for slot in ["2026-03-01T03:00:00Z", "2026-02-28T03:00:00Z"] {
+        let (again, _) = on_rows(&setup, &ordinary(2, 2000), &["--slot", slot]);
+        assert_eq!(again["outcome"], "done before");
+    }
+    assert_eq!(serving(&setup), before);
+    let busy = std::fs::File::create(setup.path("models/trainer")).unwrap();
+    busy.lock().unwrap();
+    let (_, ended) = on_rows(&setup, &ordinary(2, 2000), &[]);
+    assert!(
+        ended.stderr.contains("another retrain is at work"),
+        "{}",
+        ended.stderr
+    );
+}
+
+#[test]
+fn what_cannot_be_learnt_leaves_what_serves() {
+    let setup = setup("127.0.0.1:1");
+    on_rows(&setup, &ordinary(1, 2000), &[]);
+    let before = serving(&setup);
+    let few = ordinary(2, 30);
+    let constant = vec![ordinary(3, 1)[0].clone(); 500];
+    let empty = vec!["{}".to_owned(); 500];
+    for (rows, why) in [
+        (few, "too few"),
+        (constant, "nothing to learn"),
+        (empty, "no row"),
+    ] {
+        let (_, ended) = on_rows(&setup, &rows, &[]);
+        assert!(!ended.status.success());
+        assert!(ended.stderr.contains(why), "{why}: {}", ended.stderr);
+        assert_eq!(serving(&setup), before);
+    }
+    let limited = setup_with_seed(&setup, "5").set("retrain", "memory", "\"256MiB\"");
+    let (outcome, ended) = on_rows(&limited, &ordinary(2, 2000), &["--background"]);
+    assert_eq!(outcome["outcome"], "serves", "{}", ended.stderr);
+}
