@@ -42,7 +42,7 @@ pub(super) fn run(arguments: &cli::Retrain) -> anyhow::Result<()> {
     if let Some(slot) = arguments.slot
         && is_done(slot)?
     {
-        return tell.end(&json!({"event": "done", "outcome": "done before"}), || {
+        return tell.end(&json!({"event": "done", "outcome": "done_before"}), || {
             format!("the slot of {slot} has been seen to")
         });
     }
@@ -118,9 +118,11 @@ fn conclude(
         (false, true) => "candidate",
         (false, false) => "refused",
     };
+    let refusals = store.ledger()?.refusals();
     let done = json!({
         "event": "done",
         "outcome": outcome,
+        "refusals": refusals,
         "version": version,
         "rows": added.stored.model.provenance.rows,
         "left_out": left_out,
@@ -137,7 +139,6 @@ fn conclude(
     if outcome == "candidate" && !tell.json {
         say!("`outlierd models promote {version}` has it serve");
     }
-    let refusals = store.ledger()?.refusals();
     anyhow::ensure!(
         report.passed(),
         "{version} is refused ({}), the {refusals}. in a row; what served goes on",

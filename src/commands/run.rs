@@ -1,6 +1,5 @@
 //! `outlierd run`: the daemon.
 
-use std::ffi::OsStr;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -8,8 +7,7 @@ use anyhow::Context;
 
 use super::{load, start_logging};
 use crate::cli;
-use crate::daemon::{Daemon, DaemonError, Signals};
-use crate::pipeline::Probe;
+use crate::daemon::{Daemon, DaemonError, Ourselves, Signals};
 use crate::registry;
 
 pub(super) fn run(arguments: &cli::Run) -> anyhow::Result<()> {
@@ -19,8 +17,8 @@ pub(super) fn run(arguments: &cli::Run) -> anyhow::Result<()> {
     let runtime = runtime()?;
     let outcome = runtime.block_on(async {
         let mut signals = Signals::listen().context("listening for signals")?;
-        let probe = Some(probe(&arguments.config.path));
-        match Daemon::start(Arc::new(config), stored, probe, &mut signals).await {
+        let ourselves = Some(ourselves(&arguments.config.path));
+        match Daemon::start(Arc::new(config), stored, ourselves, &mut signals).await {
             Ok(daemon) => anyhow::Ok(daemon.run(&mut signals).await?),
             Err(DaemonError::StoppedEarly) => Ok(()),
             Err(error) => Err(error.into()),
@@ -32,20 +30,15 @@ pub(super) fn run(arguments: &cli::Run) -> anyhow::Result<()> {
 }
 
 /// This very program, even if its file has been replaced meanwhile.
-fn probe(configuration: &Path) -> Probe {
+fn ourselves(configuration: &Path) -> Ourselves {
     let this = Path::new("/proc/self/exe");
     let program = match this.exists() {
         true => this.to_owned(),
         false => std::env::current_exe().unwrap_or_else(|_| "outlierd".into()),
     };
-    let arguments = [
-        "probe".as_ref(),
-        "--config".as_ref(),
-        configuration.as_os_str(),
-    ];
-    Probe {
+    Ourselves {
         program,
-        arguments: arguments.map(OsStr::to_owned).to_vec(),
+        configuration: configuration.to_owned(),
     }
 }
 

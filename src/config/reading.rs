@@ -104,7 +104,7 @@ fn read_sections(
     let detect = Detect::read(root.section("detect"));
     let line = Line::read(root.section("line"));
     let compute = Compute::read(root.section("compute"));
-    let http = Http::read(root.section("http"));
+    let http = Http::read(root.section("http"), surroundings);
     let log = Log::read(root.section("log"));
     let topics = [
         ("input.topic", input_topic),

@@ -4,12 +4,16 @@ use std::net::SocketAddr;
 
 use super::error::Wrong;
 use super::quantity::one_of;
-use super::section::Section;
+use super::secret::Secret;
+use super::section::{Presence, Section};
+use super::source::Surroundings;
 
 /// `[http]`: metrics, health and status.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Http {
     pub bind: SocketAddr,
+    /// Who knows it may have models retrained.
+    pub token: Option<Secret>,
 }
 
 /// `[log]`: what is written to standard error.
@@ -43,10 +47,23 @@ const LEVELS: [(&str, Level); 4] = [
 const FORMATS: [(&str, Format); 2] = [("human", Format::Human), ("json", Format::Json)];
 
 impl Http {
-    pub(super) fn read(mut section: Section<'_>) -> Option<Self> {
+    pub(super) fn read(mut section: Section<'_>, surroundings: &Surroundings) -> Option<Self> {
         let bind = section.or("bind", "127.0.0.1:9464", address);
+        let token = match section.raw("token", Presence::Optional) {
+            None => Some(None),
+            Some(reference) => match Secret::resolve(&reference, surroundings) {
+                Ok(token) => Some(Some(token)),
+                Err(wrong) => {
+                    section.refuse("token", None, wrong);
+                    None
+                }
+            },
+        };
         section.finish();
-        Some(Self { bind: bind? })
+        Some(Self {
+            bind: bind?,
+            token: token?,
+        })
     }
 }
 

@@ -7,6 +7,7 @@ mod device;
 mod fit;
 mod models;
 mod probe;
+mod retrain;
 mod signals;
 mod status;
 
@@ -14,14 +15,15 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
 use credentials::Credentials;
 use models::Models;
+use retrain::Retrainer;
 
 use crate::config::{Budget, Config};
 use crate::health::{Condition, Health};
-use crate::http;
+use crate::http::{self, Orders};
 use crate::kafka::{Connection, Trail};
 use crate::metrics::{Bound, Metrics};
 use crate::pipeline::{Line, LineError, Oversize, Parts, Probe, Serving};
@@ -30,6 +32,7 @@ use crate::vae::{Device, DeviceError};
 
 pub use fit::{Misfit, policy};
 pub use probe::probe;
+pub use retrain::Ourselves;
 pub use signals::Signals;
 
 /// Between attempts to reach a cluster that does not answer.
@@ -91,8 +94,8 @@ struct Plan {
 }
 
 impl Daemon {
-    /// Binds HTTP, connects to Kafka (waiting for it as long as it takes) and starts the line. `probe` is how records that
-    /// may have ended a process are tried in another one.
+    /// Binds HTTP, connects to Kafka (waiting for it as long as it takes) and starts the line. `ourselves` is how this
+    /// program is started again: to try records that may have ended a process, and to train models.
     ///
     /// # Errors
     /// When the model does not fit the configuration, the device that was asked for cannot be used, an address is taken, a topic is missing or
@@ -100,7 +103,7 @@ impl Daemon {
     pub async fn start(
         config: Arc<Config>,
         stored: Stored,
-        probe: Option<Probe>,
+        ourselves: Option<Ourselves>,
         signals: &mut Signals,
     ) -> Result<Daemon, DaemonError> {
         // What is missing is said before anything is bound.
@@ -124,8 +127,19 @@ impl Daemon {
         let address = listener.local_addr().unwrap_or(config.http.bind);
         let (close_http, closed) = watch::channel(());
         let (served, seen) = watch::channel(Arc::clone(&serving));
-        let status = status::page(&config, seen.clone(), &health, &metrics);
-        tokio::spawn(serve(listener, &metrics, &health, status, closed));
+        let (taker, orders) = mpsc::channel(1);
+        let probe = ourselves.as_ref().map(Ourselves::probe);
+        let retrainer = ourselves.and_then(|it| Retrainer::new(&config, it, orders, &metrics));
+        let orders = Orders {
+            token: config.http.token.clone(),
+            taker: retrainer.as_ref().map(|_| taker),
+        };
+        let retraining = retrainer.as_ref().map(Retrainer::shown);
+        let status = status::page(&config, seen.clone(), retraining, &health, &metrics);
+        tokio::spawn(serve(listener, &metrics, &health, status, orders, closed));
+        if let Some(retrainer) = retrainer {
+            tokio::spawn(retrainer.run());
+        }
         tracing::info!("metrics, health and status at http://{address}/");
         tokio::spawn(device::watch(
             device,
@@ -410,12 +424,13 @@ fn serve(
     metrics: &Arc<Metrics>,
     health: &Arc<Health>,
     status: http::Status,
+    orders: Orders,
     mut closed: watch::Receiver<()>,
 ) -> impl Future<Output = ()> + use<> {
     let (metrics, health) = (Arc::clone(metrics), Arc::clone(health));
     async move {
         let shutdown = async move { while closed.changed().await.is_ok() {} };
-        if let Err(error) = http::serve(listener, metrics, health, status, shutdown).await {
+        if let Err(error) = http::serve(listener, metrics, health, status, orders, shutdown).await {
             tracing::error!("http: {error}");
         }
     }

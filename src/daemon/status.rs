@@ -1,11 +1,12 @@
 //! What `/status` tells.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
+use super::retrain::Retraining;
 use crate::config::{Budget, Config};
 use crate::health::Health;
 use crate::http;
@@ -16,6 +17,7 @@ use crate::pipeline::Serving;
 pub(super) fn page(
     config: &Arc<Config>,
     serving: watch::Receiver<Arc<Serving>>,
+    retraining: Option<Arc<Mutex<Retraining>>>,
     health: &Arc<Health>,
     metrics: &Arc<Metrics>,
 ) -> http::Status {
@@ -56,6 +58,7 @@ pub(super) fn page(
             "notes": notes,
             "model": model(&serving),
             "threshold": threshold(&serving, config.detect.budget, &metrics),
+            "retrain": retraining.as_ref().map(|it| it.lock().unwrap_or_else(PoisonError::into_inner).clone()),
             "records": records,
             "flag_rate": metrics.flag_rate.get(),
             "assigned_partitions": metrics.assigned_partitions.get(),

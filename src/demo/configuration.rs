@@ -112,6 +112,7 @@ pub(super) fn of(
         },
         http: Http {
             bind: settings.http,
+            token: None,
         },
         log: Log {
             level: Level::Warn,

@@ -1,5 +1,4 @@
-//! Metrics, health and status over HTTP/1. Nothing here changes anything or shows a record, so it
-//! needs no token.
+//! Metrics, health and status over HTTP/1, which show no record and need no token; and orders, which do.
 
 use std::future::{Future, IntoFuture};
 use std::io;
@@ -13,9 +12,11 @@ use crate::health::Health;
 use crate::metrics::Metrics;
 
 mod bind;
+mod orders;
 mod routes;
 
 pub use bind::{BindError, bind};
+pub use orders::{Order, Orders};
 pub use routes::Status;
 
 /// How long open requests may take after a stop. A client that never finishes its request must
@@ -32,9 +33,10 @@ pub async fn serve(
     metrics: Arc<Metrics>,
     health: Arc<Health>,
     status: Status,
+    orders: Orders,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
-    let router = routes::router(metrics, health, status);
+    let router = routes::router(metrics, health, status).merge(orders::router(orders));
     let stop = Arc::new(Notify::new());
     let stopped = Arc::clone(&stop);
     let server = axum::serve(listener, router).with_graceful_shutdown(async move {

@@ -20,6 +20,10 @@ const INDEX: &str = "outlierd\n
 /livez    whether the line goes round; restart when not
 /readyz   whether records are being scored, or why not
 /status   details as JSON
+
+with the token of http.token, by POST:
+/retrain         train a new model now
+/retrain/cancel  end the retrain that is at work
 ";
 
 #[derive(Clone)]

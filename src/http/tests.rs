@@ -31,6 +31,7 @@ async fn start() -> Server {
         Arc::clone(&metrics),
         Arc::clone(&health),
         Arc::new(|| serde_json::json!({ "model": "v1" })),
+        Orders::default(),
         async move { stopped.await.unwrap() },
     ));
     Server {

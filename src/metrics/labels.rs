@@ -100,6 +100,22 @@ label! {
 }
 
 label! {
+    /// What came of a retrain.
+    pub enum RetrainOutcome as "outcome" {
+        /// The new model has passed its gate, and serves.
+        Serves = "serves",
+        /// It has passed, and waits for somebody to promote it.
+        Candidate = "candidate",
+        /// It has not passed.
+        Refused = "refused",
+        /// Another instance, or one before, has seen to its slot.
+        DoneBefore = "done_before",
+        /// There is no new model.
+        Failed = "failed",
+    }
+}
+
+label! {
     /// A part of the way of a batch.
     pub enum Stage as "stage" {
         /// From bytes to rows.

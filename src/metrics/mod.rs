@@ -22,7 +22,7 @@ pub use declare::{Declaration, Kind, Label, LabelSet, LabelValue, Values};
 pub use family::{BuildInfo, ByField, ByPartition, DeviceInfo, Family, ModelInfo};
 pub use labels::{
     Bound, CommitResult, DeadLetterClass, Disposition, OutputTopic, PublishError, Queue, Rebalance,
-    SkipReason, Stage,
+    RetrainOutcome, SkipReason, Stage,
 };
 pub use scores::{ScoreFigures, ScoreHistograms};
 
@@ -104,6 +104,14 @@ declare::metrics! {
         model_trained: IntGauge = "outlierd_model_trained_timestamp_seconds" in "seconds",
         /// Models that were to take over and could not: damaged, or made for another configuration.
         models_refused: IntCounter = "outlierd_models_refused_total" in "models",
+        /// Retrains that have ended.
+        retrains: Family<RetrainOutcome, IntCounter> = "outlierd_retrains_total" in "retrains",
+        /// 1 while a retrain is at work, else 0.
+        retrain_running: IntGauge = "outlierd_retrain_running" in "0 or 1",
+        /// How much of its training a retrain has done.
+        retrain_progress: Gauge = "outlierd_retrain_progress" in "share of steps",
+        /// Models that were refused since the one that serves began to.
+        retrain_refusals: IntGauge = "outlierd_retrain_refusals" in "models",
         /// Cells that the model did not see: absent, null, or of a wrong type under the mask policy.
         missing_cells: ByField = "outlierd_missing_cells_total" in "cells",
         /// Cells whose category the model was not trained on.

@@ -4,7 +4,9 @@ use serde_json::Value;
 
 use super::harness::records::{ordinary, readings};
 use super::harness::setup::{INPUT, topics};
-use super::harness::{Broker, Client, Ended, Outlierd, Record, Setup, outlierd, until};
+use super::harness::{
+    Broker, Client, Ended, Outlierd, Record, Setup, outlierd, outlierd_with, until,
+};
 
 fn setup(address: &str) -> Setup {
     Setup::new(address)
@@ -110,9 +112,8 @@ fn what_a_broken_machine_sends_is_not_learnt_until_somebody_says_so() {
     let mut changed = ordinary(2, 1000);
     changed.extend(broken(&ordinary(3, 1000)));
     for turn in 1..=2 {
-        let seed = turn.to_string();
-        let setup = setup_with_seed(&setup, &seed);
-        let (refused, ended) = on_rows(&setup, &changed, &[]);
+        let other = setup_with_seed(&setup, &turn.to_string());
+        let (refused, ended) = on_rows(&other, &changed, &[]);
         assert!(!ended.status.success());
         assert_eq!(refused["outcome"], "refused", "{refused}");
         // The rows after the break, less those of the gate.
@@ -172,7 +173,7 @@ fn a_slot_is_seen_to_once_and_one_retrain_runs_at_a_time() {
     let before = serving(&setup);
     for slot in ["2026-03-01T03:00:00Z", "2026-02-28T03:00:00Z"] {
         let (again, _) = on_rows(&setup, &ordinary(2, 2000), &["--slot", slot]);
-        assert_eq!(again["outcome"], "done before");
+        assert_eq!(again["outcome"], "done_before");
     }
     assert_eq!(serving(&setup), before);
     let busy = std::fs::File::create(setup.path("models/trainer")).unwrap();
@@ -206,4 +207,146 @@ fn what_cannot_be_learnt_leaves_what_serves() {
     let limited = setup_with_seed(&setup, "5").set("retrain", "memory", "\"256MiB\"");
     let (outcome, ended) = on_rows(&limited, &ordinary(2, 2000), &["--background"]);
     assert_eq!(outcome["outcome"], "serves", "{}", ended.stderr);
+}
+
+/// Sends an order over HTTP; the status that answers.
+fn post(daemon: &Outlierd, path: &str, token: Option<&str>) -> u16 {
+    daemon.post(path, token).0
+}
+
+fn last(daemon: &Outlierd) -> Option<Value> {
+    let last = daemon.status()["retrain"]["last"].clone();
+    (!last.is_null()).then_some(last)
+}
+
+/// A store with a model, and a topic with rows to learn from.
+fn fed(broker: &Broker, steps: &str) -> Setup {
+    let setup = setup(&broker.address)
+        .set("http", "token", "{ env = \"OUTLIERD_TEST_TOKEN\" }")
+        .environment("OUTLIERD_TEST_TOKEN", "let-me");
+    let records: Vec<Record> = readings(1, 3000, 100)
+        .iter()
+        .map(|row| Record::of(row.as_str()))
+        .collect();
+    Client::new(&broker.address).feed(INPUT, &records);
+    let file = setup.write_lines("rows.ndjson", &ordinary(1, 2000));
+    let config = setup.write();
+    let arguments = [
+        "-c",
+        config.to_str().unwrap(),
+        "--from-file",
+        file.to_str().unwrap(),
+    ];
+    let token = [("OUTLIERD_TEST_TOKEN", "let-me")];
+    let ended = outlierd_with(&token, &[&["retrain"], &arguments[..]].concat());
+    assert!(ended.status.success(), "{}", ended.stderr);
+    setup.set("train", "max_steps", steps)
+}
+
+#[test]
+fn whoever_has_the_token_may_have_a_model_trained() {
+    let broker = Broker::start(&topics(1));
+    let setup = fed(&broker, "300");
+    let before = serving(&setup);
+    let mut daemon = Outlierd::start_ready(&setup);
+    assert_eq!(post(&daemon, "/retrain", None), 401);
+    assert_eq!(post(&daemon, "/retrain", Some("let-us")), 401);
+    assert_eq!(daemon.get("/retrain").0, 405);
+    assert_eq!(post(&daemon, "/retrain", Some("let-me")), 202);
+    let last = until("the end of the retrain", || last(&daemon));
+    assert_eq!(last["outcome"], "serves", "{last} {}", daemon.stderr());
+    let after = serving(&setup);
+    assert_ne!(before, after);
+    until("the new model", || {
+        (daemon.status()["model"]["version"] == *after).then_some(())
+    });
+    assert_eq!(
+        daemon.metric("outlierd_retrains_total{outcome=\"serves\"}"),
+        1
+    );
+    assert_eq!(daemon.metric("outlierd_retrain_running"), 0);
+    assert!(daemon.terminate().success());
+}
+
+#[test]
+fn a_slot_that_was_missed_is_made_up_for_once() {
+    let broker = Broker::start(&topics(1));
+    let setup = fed(&broker, "300")
+        .set("retrain", "every", "\"24h\"")
+        .set("retrain", "jitter", "\"0s\"");
+    // As if the last one had been long ago.
+    let path = setup.path("models/ledger.json");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let long_ago = "\"held\": false,\n  \"slot\": \"2026-01-01T00:00:00Z\"";
+    std::fs::write(&path, text.replace("\"held\": false", long_ago)).unwrap();
+    let mut daemon = Outlierd::start_ready(&setup);
+    let first = until("the end of the retrain", || last(&daemon));
+    assert_eq!(first["outcome"], "serves", "{first} {}", daemon.stderr());
+    let slot = ledger(&setup)["slot"].as_str().unwrap().to_owned();
+    assert!(
+        slot.ends_with("T00:00:00Z") && slot.as_str() > "2026-01-01",
+        "{slot}"
+    );
+    assert!(daemon.terminate().success());
+    // Another start has nothing to make up for.
+    let mut daemon = Outlierd::start_ready(&setup);
+    until("the next slot", || {
+        daemon.status()["retrain"]["next"].as_str().map(|_| ())
+    });
+    assert!(last(&daemon).is_none());
+    assert_eq!(
+        daemon.metric("outlierd_retrains_total{outcome=\"serves\"}"),
+        0
+    );
+    assert!(daemon.terminate().success());
+}
+
+#[test]
+fn a_retrain_that_is_killed_or_cancelled_is_nothing_to_the_line() {
+    let broker = Broker::start(&topics(1));
+    let setup = fed(&broker, "1000000");
+    let before = serving(&setup);
+    let mut daemon = Outlierd::start_ready(&setup);
+    daemon.wait_records(3000);
+    let trains = || {
+        let running = &daemon.status()["retrain"]["running"];
+        (running["phase"] == "training").then_some(())
+    };
+    post(&daemon, "/retrain", Some("let-me"));
+    until("training", trains);
+    post(&daemon, "/retrain/cancel", Some("let-me"));
+    let first = until("its end", || last(&daemon));
+    assert_eq!(
+        (&first["outcome"], &first["why"]),
+        (&"failed".into(), &"it was cancelled".into())
+    );
+    post(&daemon, "/retrain", Some("let-me"));
+    until("training", trains);
+    kill_children(daemon.id());
+    let second = until("its end", || last(&daemon).filter(|last| *last != first));
+    assert_eq!(second["why"], "it was killed");
+    Client::new(&broker.address).feed(INPUT, &[Record::of(ordinary(9, 1)[0].as_str())]);
+    daemon.wait_records(3001);
+    assert_eq!(daemon.status()["model"]["version"], *before);
+    assert_eq!(
+        daemon.metric("outlierd_retrains_total{outcome=\"failed\"}"),
+        2
+    );
+    assert!(daemon.terminate().success());
+}
+
+/// Kills every child of a process of ours.
+fn kill_children(parent: u32) {
+    for entry in std::fs::read_dir("/proc").unwrap().flatten() {
+        let Ok(id) = entry.file_name().to_string_lossy().parse::<i32>() else {
+            continue;
+        };
+        let status = std::fs::read_to_string(entry.path().join("stat")).unwrap_or_default();
+        let after_name = status.rsplit(')').next().unwrap_or_default();
+        let its_parent = after_name.split_whitespace().nth(1);
+        if its_parent == Some(&parent.to_string()) {
+            let id = rustix::process::Pid::from_raw(id).unwrap();
+            rustix::process::kill_process(id, rustix::process::Signal::KILL).unwrap();
+        }
+    }
 }

@@ -129,13 +129,27 @@ impl Outlierd {
 
     /// The status and the body of a GET.
     pub fn get(&self, path: &str) -> (u16, String) {
+        self.ask(&format!("GET {path}"), "")
+    }
+
+    /// The status and the body of a POST, with a token or none.
+    pub fn post(&self, path: &str, token: Option<&str>) -> (u16, String) {
+        let token = token.map(|token| format!("Authorization: Bearer {token}\r\n"));
+        let length = "Content-Length: 0\r\n";
+        self.ask(
+            &format!("POST {path}"),
+            &format!("{length}{}", token.unwrap_or_default()),
+        )
+    }
+
+    fn ask(&self, what: &str, headers: &str) -> (u16, String) {
         let mut stream = TcpStream::connect(self.address.unwrap()).unwrap();
         stream
             .set_read_timeout(Some(Duration::from_secs(30)))
             .unwrap();
         write!(
             stream,
-            "GET {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n"
+            "{what} HTTP/1.1\r\nHost: test\r\n{headers}Connection: close\r\n\r\n"
         )
         .unwrap();
         let mut answer = String::new();

@@ -1,0 +1,358 @@
+//! Starts `outlierd retrain` when it is due or asked for, and listens to it.
+//!
+//! It is a process of its own: what it does to itself is nothing to the line. Whether its model serves is for the store to
+//! say, which is watched anyway.
+
+use std::ffi::OsStr;
+use std::path::PathBuf;
+use std::process::{ExitStatus, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use serde::{Deserialize, Serialize};
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::{Child, Command};
+use tokio::sync::mpsc;
+
+use crate::config::Config;
+use crate::http::Order;
+use crate::metrics::{Metrics, RetrainOutcome};
+use crate::pipeline::Probe;
+use crate::registry::Store;
+use crate::retrain::Schedule;
+
+/// Between two looks at the clock: it may be set, and the machine may sleep.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// So many refusals in a row are said as an error.
+const LOUD: usize = 3;
+
+/// This very program, to be started again with its configuration.
+#[derive(Debug, Clone)]
+pub struct Ourselves {
+    pub program: PathBuf,
+    pub configuration: PathBuf,
+}
+
+impl Ourselves {
+    /// How this program tries records.
+    pub(super) fn probe(&self) -> Probe {
+        let arguments = [
+            "probe".as_ref(),
+            "--config".as_ref(),
+            self.configuration.as_os_str(),
+        ];
+        Probe {
+            program: self.program.clone(),
+            arguments: arguments.map(OsStr::to_owned).to_vec(),
+        }
+    }
+}
+
+/// What `/status` tells of retraining.
+#[derive(Debug, Clone, Default, Serialize)]
+pub(super) struct Retraining {
+    /// What is at work.
+    running: Option<Running>,
+    last: Option<Last>,
+    /// When the next one is due.
+    next: Option<String>,
+}
+
+#[derive(Debug, Clone, Default, Serialize)]
+struct Running {
+    since: String,
+    slot: Option<String>,
+    phase: String,
+    step: u64,
+    steps: u64,
+}
+
+#[derive(Debug, Clone, Serialize)]
+struct Last {
+    at: String,
+    outcome: &'static str,
+    version: Option<String>,
+    why: Option<String>,
+}
+
+/// A line that `outlierd retrain --json` prints.
+#[derive(Debug, Deserialize)]
+#[serde(tag = "event", rename_all = "lowercase")]
+enum Event {
+    Progress {
+        phase: String,
+        #[serde(default)]
+        step: u64,
+        #[serde(default)]
+        steps: u64,
+    },
+    Done {
+        outcome: String,
+        version: Option<String>,
+        #[serde(default)]
+        refusals: usize,
+    },
+}
+
+/// How a retrain ended.
+struct Ended {
+    outcome: RetrainOutcome,
+    version: Option<String>,
+    refusals: usize,
+    why: Option<String>,
+}
+
+/// Has retrains run, one at a time.
+pub(super) struct Retrainer {
+    store: Store,
+    ourselves: Ourselves,
+    schedule: Option<Schedule>,
+    jitter: Duration,
+    /// Slots up to this one are not to be seen to: of before the first start, or tried in vain.
+    past: Timestamp,
+    orders: mpsc::Receiver<Order>,
+    shown: Arc<Mutex<Retraining>>,
+    metrics: Arc<Metrics>,
+}
+
+impl Retrainer {
+    /// None without a store.
+    pub(super) fn new(
+        config: &Config,
+        ourselves: Ourselves,
+        orders: mpsc::Receiver<Order>,
+        metrics: &Arc<Metrics>,
+    ) -> Option<Retrainer> {
+        let store = Store::new(config.model.store.as_deref()?);
+        let seen_to = store.ledger().ok().and_then(|ledger| ledger.slot);
+        Some(Retrainer {
+            // What was missed since the last one is made up for once.
+            past: seen_to.unwrap_or_else(Timestamp::now),
+            store,
+            ourselves,
+            schedule: config.retrain.when.as_ref().and_then(Schedule::of),
+            jitter: config.retrain.jitter,
+            orders,
+            shown: Arc::default(),
+            metrics: Arc::clone(metrics),
+        })
+    }
+
+    /// What `/status` tells, now and later.
+    pub(super) fn shown(&self) -> Arc<Mutex<Retraining>> {
+        Arc::clone(&self.shown)
+    }
+
+    /// Runs for as long as the daemon does.
+    pub(super) async fn run(mut self) {
+        loop {
+            self.show_next();
+            tokio::select! {
+                order = self.orders.recv() => match order {
+                    Some(Order::Retrain) => self.retrain(None).await,
+                    // There is nothing to cancel.
+                    Some(Order::Cancel) => {}
+                    None => return,
+                },
+                () = tokio::time::sleep(LOOK) => {
+                    if let Some(slot) = self.due() {
+                        tokio::time::sleep(self.pause()).await;
+                        self.retrain(Some(slot)).await;
+                    }
+                }
+            }
+        }
+    }
+
+    fn due(&self) -> Option<Timestamp> {
+        // A ledger that cannot be read is said elsewhere.
+        let seen_to = self.store.ledger().ok()?.slot;
+        let done = seen_to.map_or(self.past, |seen| seen.max(self.past));
+        self.schedule.as_ref()?.due(Timestamp::now(), done)
+    }
+
+    /// A part of the jitter, another one in every process.
+    fn pause(&self) -> Duration {
+        let now = Timestamp::now().as_nanosecond();
+        let seed = u64::from(std::process::id()) ^ now as u64;
+        self.jitter
+            .mul_f64(ChaCha8Rng::seed_from_u64(seed).random())
+    }
+
+    /// Runs one, and says how it ended.
+    async fn retrain(&mut self, slot: Option<Timestamp>) {
+        let now = Timestamp::now().to_string();
+        tracing::info!(slot = slot.map(|slot| slot.to_string()), "a retrain begins");
+        self.lock().running = Some(Running {
+            since: now,
+            slot: slot.map(|slot| slot.to_string()),
+            phase: "starting".to_owned(),
+            ..Running::default()
+        });
+        self.metrics.retrain_running.set(1);
+        let ended = match self.start(slot) {
+            Ok(child) => self.listen(child).await,
+            Err(error) => Ended::failed(format!("starting it: {error}")),
+        };
+        self.metrics.retrain_running.set(0);
+        self.metrics.retrain_progress.set(0.0);
+        if let Some(slot) = slot.filter(|_| ended.outcome == RetrainOutcome::Failed) {
+            self.past = self.past.max(slot);
+        }
+        self.conclude(ended);
+    }
+
+    fn start(&self, slot: Option<Timestamp>) -> std::io::Result<Child> {
+        let mut command = Command::new(&self.ourselves.program);
+        command
+            .args(["retrain", "--json", "--background", "--config"])
+            .arg(&self.ourselves.configuration)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .kill_on_drop(true);
+        if let Some(slot) = slot {
+            command.args(["--slot", &slot.to_string()]);
+        }
+        command.spawn()
+    }
+
+    /// Follows its progress to its end; kills it when that is asked for.
+    async fn listen(&mut self, mut child: Child) -> Ended {
+        let Some(output) = child.stdout.take() else {
+            return Ended::failed("it has no output".to_owned());
+        };
+        let mut lines = BufReader::new(output).lines();
+        let (mut done, mut cancelled) = (None, false);
+        loop {
+            tokio::select! {
+                line = lines.next_line() => match line {
+                    Ok(Some(line)) => match serde_json::from_str(&line) {
+                        Ok(Event::Progress { phase, step, steps }) => {
+                            self.progress(phase, step, steps);
+                        }
+                        Ok(Event::Done { outcome, version, refusals }) => {
+                            done = Some((outcome, version, refusals));
+                        }
+                        Err(error) => tracing::debug!("a line of the retrain: {error}"),
+                    },
+                    Ok(None) | Err(_) => break,
+                },
+                order = self.orders.recv(), if !cancelled => match order {
+                    Some(Order::Cancel) => {
+                        cancelled = true;
+                        child.start_kill().ok();
+                    }
+                    // One is at work: that is what is wanted.
+                    Some(Order::Retrain) => {}
+                    None => return Ended::failed("the daemon ends".to_owned()),
+                },
+            }
+        }
+        match (child.wait().await, done) {
+            (_, Some(done)) => Ended::of(done),
+            (Ok(_), None) if cancelled => Ended::failed("it was cancelled".to_owned()),
+            (Ok(status), None) => Ended::failed(unfinished(status)),
+            (Err(error), None) => Ended::failed(error.to_string()),
+        }
+    }
+
+    fn progress(&self, phase: String, step: u64, steps: u64) {
+        if steps > 0 {
+            self.metrics
+                .retrain_progress
+                .set(step as f64 / steps as f64);
+        }
+        if let Some(running) = &mut self.lock().running {
+            (running.phase, running.step, running.steps) = (phase, step, steps);
+        }
+    }
+
+    fn conclude(&self, ended: Ended) {
+        let Ended {
+            outcome,
+            version,
+            refusals,
+            why,
+        } = ended;
+        self.metrics.retrains.get(outcome).inc();
+        self.metrics.retrain_refusals.set(refusals as i64);
+        let named = version.as_deref().unwrap_or("none");
+        match outcome {
+            RetrainOutcome::Failed => {
+                let why = why.as_deref().unwrap_or("no reason given");
+                tracing::error!("a retrain failed: {why}; what serves goes on");
+            }
+            RetrainOutcome::Refused if refusals >= LOUD => tracing::error!(
+                "{named} is refused, the {refusals}. in a row: the stream has changed, or is broken; look at \
+                 `outlierd models show {named}`, and if the change is rightful, `outlierd retrain --accept`"
+            ),
+            RetrainOutcome::Refused => {
+                tracing::warn!("{named} is refused: `outlierd models show {named}` says why");
+            }
+            _ => tracing::info!(
+                version = named,
+                outcome = outcome.as_str(),
+                "a retrain ended"
+            ),
+        }
+        let mut shown = self.lock();
+        shown.running = None;
+        shown.last = Some(Last {
+            at: Timestamp::now().to_string(),
+            outcome: outcome.as_str(),
+            version,
+            why,
+        });
+    }
+
+    fn show_next(&self) {
+        let next = self
+            .schedule
+            .as_ref()
+            .and_then(|it| it.next(Timestamp::now()));
+        self.lock().next = next.map(|next| next.to_string());
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Retraining> {
+        self.shown.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Ended {
+    fn failed(why: String) -> Ended {
+        Ended {
+            outcome: RetrainOutcome::Failed,
+            version: None,
+            refusals: 0,
+            why: Some(why),
+        }
+    }
+
+    fn of((outcome, version, refusals): (String, Option<String>, usize)) -> Ended {
+        let known = RetrainOutcome::ALL.iter();
+        let mut known = known.filter(|known| known.as_str() == outcome);
+        match known.next() {
+            Some(&outcome) => Ended {
+                outcome,
+                version,
+                refusals,
+                why: None,
+            },
+            None => Ended::failed(format!("it says {outcome:?}")),
+        }
+    }
+}
+
+fn unfinished(status: ExitStatus) -> String {
+    use std::os::unix::process::ExitStatusExt;
+    match status.signal() {
+        // How a program ends that gets no memory.
+        Some(6) => "it ended by signal 6: most likely it reached retrain.memory".to_owned(),
+        Some(9) => "it was killed".to_owned(),
+        _ => format!("it ended with {status}; its own words stand above"),
+    }
+}
