@@ -8,7 +8,7 @@
 //! | --- | --- |
 //! | 5 entry | `cli`, `commands` |
 //! | 4 composition | `daemon`, `evaluate`, `demo` |
-//! | 3 loops | `pipeline`, `training` |
+//! | 3 loops | `pipeline`, `training`, `retrain` |
 //! | 2 adapters | `kafka`, `registry`, `http`, `files`, `plot` |
 //! | 1 domain, pure | `record`, `features`, `vae`, `detect`, `generate` |
 //! | 0 ground | `config`, `metrics`, `health`, `planted` |

@@ -12,10 +12,18 @@ const TRANSACTIONS: &str = include_str!("../../config/transactions.toml");
 const DOCUMENT: &str = include_str!("../../docs/configuration.md");
 
 /// Keys whose values are tables of free keys.
-const FREE: [&str; 3] = ["kafka.properties", "kafka.secrets", "output.redact_key"];
+const FREE: [&str; 4] = [
+    "kafka.properties",
+    "kafka.secrets",
+    "output.redact_key",
+    "http.token",
+];
 
-fn environment() -> [(String, String); 1] {
-    [("OUTLIERD_REDACT_KEY".to_owned(), "0".repeat(64))]
+fn environment() -> [(String, String); 2] {
+    [
+        ("OUTLIERD_REDACT_KEY".to_owned(), "0".repeat(64)),
+        ("OUTLIERD_TOKEN".to_owned(), "token".to_owned()),
+    ]
 }
 
 /// The reference with its examples of keys without a default switched on: `#key`, not `# prose`.

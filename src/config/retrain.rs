@@ -15,8 +15,8 @@ const YEAR: Duration = Duration::from_secs(366 * 86400);
 /// `[retrain]`: when a model is trained anew, and what a new one must be.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Retrain {
-    /// None: on request alone.
-    pub when: Option<When>,
+    /// A slot is due by any of these; none: on request alone.
+    pub when: Vec<When>,
     /// A retrain begins up to so much after its slot.
     pub jitter: Duration,
     /// Rows that the model that serves finds odder than this (-log10 p) are not fitted on.
@@ -72,20 +72,11 @@ impl Retrain {
         let factors = number(|it| (1.0..=1000.0).contains(&it), "from 1 to 1000");
         let flag_rate_factor = section.or("flag_rate_factor", "3", factors);
         let severity_shift = section.or("severity_shift", "0.5", limits());
-        let (every, schedule) = (every?, schedule?);
-        if every.is_some() && schedule.is_some() {
-            let remedy = "keep one of them".to_owned();
-            section.refuse(
-                "every",
-                None,
-                Wrong::new("and `retrain.schedule` are both set", remedy),
-            );
-        }
         section.finish();
-        let zone = zone?;
-        let by_cron = schedule.map(|expression| When::Cron { expression, zone });
+        let (every, zone) = (every?.map(When::Every), zone?);
+        let by_cron = schedule?.map(|expression| When::Cron { expression, zone });
         Some(Self {
-            when: every.map(When::Every).or(by_cron),
+            when: every.into_iter().chain(by_cron).collect(),
             jitter: jitter?,
             leave_out_severity: leave_out_severity?,
             gate_share: gate_share?,

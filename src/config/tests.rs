@@ -215,8 +215,8 @@ fn unknown_keys_get_a_suggestion() {
     for (more, suggestion) in [
         ("dirction = 'above'", "did you mean `fields[0].direction`?"),
         ("[lines]\nthreads = 1", "did you mean `line`?"),
-        ("[log]\nthreads = 1", "did you mean `line.threads`?"),
-        ("[http]\nzzz = 1", "remove it; known here: bind"),
+        ("[log]\ngrace = 1", "did you mean `line.grace`?"),
+        ("[http]\nzzz = 1", "remove it; known here: bind, token"),
         ("[[field]]\npath = 'b'", "did you mean `fields`?"),
     ] {
         assert_eq!(error_of(more).remedy, suggestion, "{more}");

@@ -134,7 +134,7 @@ impl Retrainer {
             past: seen_to.unwrap_or_else(Timestamp::now),
             store,
             ourselves,
-            schedule: config.retrain.when.as_ref().and_then(Schedule::of),
+            schedule: Schedule::of(&config.retrain.when),
             jitter: config.retrain.jitter,
             orders,
             shown: Arc::default(),

@@ -81,7 +81,7 @@ pub(super) fn of(
             seed: settings.seed,
         },
         retrain: Retrain {
-            when: None,
+            when: vec![],
             jitter: Duration::ZERO,
             leave_out_severity: 4.0,
             gate_share: 0.1,

@@ -9,6 +9,9 @@ mod clock;
 mod gate;
 mod schedule;
 mod teach;
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;
 
 pub use gate::{GateError, Rows, gate};
 pub use schedule::Schedule;

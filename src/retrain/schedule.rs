@@ -1,7 +1,5 @@
 //! When a model is trained anew: slots, the same for every instance.
 
-use std::time::Duration;
-
 use croner::Cron;
 use jiff::{Timestamp, tz::TimeZone};
 
@@ -10,39 +8,26 @@ use crate::config::When;
 
 /// The moments at which a retrain is due.
 #[derive(Debug, Clone)]
-pub enum Schedule {
+pub struct Schedule(Vec<Slots>);
+
+#[derive(Debug, Clone)]
+enum Slots {
     /// By a cron expression in a time zone.
     Cron(Box<Cron>, TimeZone),
-    /// So far apart, counted from the Unix epoch, so that all instances mean the same moments.
-    Every(Duration),
+    /// So many seconds apart, counted from the Unix epoch, so that all instances mean the same moments.
+    Every(i64),
 }
 
 impl Schedule {
-    /// The schedule that a configuration means, which has checked it.
-    pub fn of(when: &When) -> Option<Schedule> {
-        Some(match when {
-            When::Every(every) => Schedule::Every(*every),
-            When::Cron { expression, zone } => Schedule::Cron(
-                Box::new(expression.parse().ok()?),
-                TimeZone::get(zone).ok()?,
-            ),
-        })
+    /// The schedule that a configuration means, which has checked it; none if it has none.
+    pub fn of(when: &[When]) -> Option<Schedule> {
+        let slots: Vec<Slots> = when.iter().filter_map(Slots::of).collect();
+        (!slots.is_empty()).then_some(Schedule(slots))
     }
 
     /// The newest slot at or before `now`; none if there was none yet.
     pub fn latest(&self, now: Timestamp) -> Option<Timestamp> {
-        match self {
-            Schedule::Every(every) => {
-                let every = i64::try_from(every.as_secs())
-                    .ok()
-                    .filter(|every| *every > 0)?;
-                Timestamp::from_second(now.as_second().div_euclid(every) * every).ok()
-            }
-            Schedule::Cron(cron, zone) => {
-                let slot = cron.find_previous_occurrence(&Clock::at(now, zone)?, true);
-                slot.ok().map(|slot| slot.moment())
-            }
-        }
+        self.0.iter().filter_map(|slots| slots.latest(now)).max()
     }
 
     /// The slot that is due at `now` when `done` was the last: the newest one, however many were missed.
@@ -52,9 +37,40 @@ impl Schedule {
 
     /// The first slot after `now`.
     pub fn next(&self, now: Timestamp) -> Option<Timestamp> {
+        self.0.iter().filter_map(|slots| slots.next(now)).min()
+    }
+}
+
+impl Slots {
+    fn of(when: &When) -> Option<Slots> {
+        Some(match when {
+            When::Every(every) => Slots::Every(i64::try_from(every.as_secs().max(1)).ok()?),
+            When::Cron { expression, zone } => Slots::Cron(
+                Box::new(expression.parse().ok()?),
+                TimeZone::get(zone).ok()?,
+            ),
+        })
+    }
+
+    fn latest(&self, now: Timestamp) -> Option<Timestamp> {
         match self {
-            Schedule::Every(every) => self.latest(now)?.checked_add(*every).ok(),
-            Schedule::Cron(cron, zone) => {
+            Slots::Every(every) => {
+                Timestamp::from_second(now.as_second().div_euclid(*every) * every).ok()
+            }
+            Slots::Cron(cron, zone) => {
+                let slot = cron.find_previous_occurrence(&Clock::at(now, zone)?, true);
+                slot.ok().map(|slot| slot.moment())
+            }
+        }
+    }
+
+    fn next(&self, now: Timestamp) -> Option<Timestamp> {
+        match self {
+            Slots::Every(every) => {
+                let slot = (now.as_second().div_euclid(*every) + 1) * every;
+                Timestamp::from_second(slot).ok()
+            }
+            Slots::Cron(cron, zone) => {
                 let slot = cron.find_next_occurrence(&Clock::at(now, zone)?, false);
                 slot.ok().map(|slot| slot.moment())
             }
@@ -65,9 +81,40 @@ impl Schedule {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use std::time::Duration;
+
     use proptest::prelude::*;
 
     use super::*;
+
+    fn every(seconds: u64) -> Schedule {
+        Schedule::of(&[When::Every(Duration::from_secs(seconds))]).unwrap()
+    }
+
+    #[test]
+    fn of_two_rhythms_each_has_its_slots() {
+        let nightly = When::Cron {
+            expression: "0 3 * * *".into(),
+            zone: "UTC".into(),
+        };
+        let both = Schedule::of(&[When::Every(Duration::from_secs(6 * 3600)), nightly]).unwrap();
+        for (now, latest, next) in [
+            (
+                "2026-03-05T02:00:00Z",
+                "2026-03-05T00:00:00Z",
+                "2026-03-05T03:00:00Z",
+            ),
+            (
+                "2026-03-05T04:00:00Z",
+                "2026-03-05T03:00:00Z",
+                "2026-03-05T06:00:00Z",
+            ),
+        ] {
+            assert_eq!(both.latest(time(now)), Some(time(latest)));
+            assert_eq!(both.next(time(now)), Some(time(next)));
+        }
+        assert!(Schedule::of(&[]).is_none());
+    }
 
     fn time(text: &str) -> Timestamp {
         text.parse().unwrap()
@@ -75,10 +122,10 @@ mod tests {
 
     #[test]
     fn slots_are_those_of_the_time_zone_over_a_change_of_the_clock() {
-        let daily = Schedule::of(&When::Cron {
+        let daily = Schedule::of(&[When::Cron {
             expression: "0 3 * * *".into(),
             zone: "Europe/Berlin".into(),
-        });
+        }]);
         let daily = daily.unwrap();
         // The clocks go forward on 2026-03-29 at 02:00.
         for (now, latest, next) in [
@@ -105,7 +152,7 @@ mod tests {
 
     #[test]
     fn missed_slots_are_one() {
-        let hourly = Schedule::Every(Duration::from_secs(3600));
+        let hourly = every(3600);
         let (now, done) = (time("2026-03-05T10:20:00Z"), time("2026-03-01T00:00:00Z"));
         let slot = hourly.due(now, done).unwrap();
         assert_eq!(slot, time("2026-03-05T10:00:00Z"));
@@ -117,7 +164,7 @@ mod tests {
     proptest! {
         #[test]
         fn a_slot_is_due_once(every in 1u64..100_000, now in 0i64..4_000_000_000) {
-            let schedule = Schedule::Every(Duration::from_secs(every));
+            let schedule = super::tests::every(every);
             let now = Timestamp::from_second(now).unwrap();
             let slot = schedule.latest(now).unwrap();
             prop_assert!(slot <= now && schedule.next(now).unwrap() > now);

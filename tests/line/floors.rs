@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Floors in tenths, so that the domain can have floors of its own.
-const FLOORS: [(&str, u32); 22] = [
+const FLOORS: [(&str, u32); 23] = [
     ("config", 0),
     ("metrics", 0),
     ("health", 0),
@@ -21,6 +21,7 @@ const FLOORS: [(&str, u32); 22] = [
     ("plot", 20),
     ("pipeline", 30),
     ("training", 30),
+    ("retrain", 31),
     ("daemon", 40),
     ("evaluate", 40),
     ("demo", 45),
