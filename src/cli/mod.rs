@@ -136,7 +136,7 @@ pub struct Cluster {
 }
 
 /// Which configuration.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub struct ConfigFile {
     /// The configuration file
     #[arg(

@@ -40,8 +40,23 @@ pub enum ModelsCommand {
         #[arg(long)]
         json: bool,
     },
+    /// Show two models beside each other, and what they say of the same rows
+    Diff {
+        /// The version of one, or a beginning that names only one
+        one: String,
+        /// The version of the other
+        other: String,
+    },
     /// Have a model serve
     Promote(One),
+    /// Learn what the stream has become since a time, however odd it looks to the model that serves
+    ///
+    /// For a rightful change: a new sensor, new software. As `outlierd retrain --accept --from TIME`.
+    Accept {
+        /// When it changed: RFC 3339, or back from now as in -2h
+        #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+        from: String,
+    },
     /// Have the model serve that served before, or VERSION
     ///
     /// Until `release`, no model is promoted by itself.

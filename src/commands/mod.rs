@@ -17,6 +17,7 @@ macro_rules! say {
 mod check;
 mod decode;
 mod demo;
+mod diff;
 mod dlq;
 mod encode;
 mod evaluate;

@@ -3,7 +3,7 @@
 use anyhow::Context;
 use serde_json::json;
 
-use super::{load, show};
+use super::{diff, load, retrain, show};
 use crate::cli::{Models, ModelsCommand};
 use crate::config::Config;
 use crate::registry::{Check, Entry, Report, Store};
@@ -21,6 +21,11 @@ pub(super) fn run(arguments: &Models) -> anyhow::Result<()> {
             show::print(&store.load(&version)?, *json)?;
             print_gate(&store, &version, *json)
         }
+        ModelsCommand::Diff { one, other } => {
+            let load = |version: &str| anyhow::Ok(store.load(&store.find(version)?)?);
+            diff::print(&config, &load(one)?, &load(other)?)
+        }
+        ModelsCommand::Accept { from } => retrain::accept(&arguments.config, from),
         ModelsCommand::Promote(model) => promote(&store, &model.version),
         ModelsCommand::Rollback { version } => roll_back(&store, version.as_deref()),
         ModelsCommand::Release => {

@@ -78,6 +78,20 @@ pub(super) fn run(arguments: &cli::Retrain) -> anyhow::Result<()> {
     conclude(&mut tell, &store, &added, &report, left_out)
 }
 
+/// Retrains on what came since `from`, whatever the model that serves says of it.
+pub(super) fn accept(config: &cli::ConfigFile, from: &str) -> anyhow::Result<()> {
+    run(&cli::Retrain {
+        config: config.clone(),
+        from: Some(from.to_owned()),
+        to: None,
+        from_file: None,
+        accept: true,
+        json: false,
+        slot: None,
+        background: false,
+    })
+}
+
 /// Takes no processor time that somebody else wants, and no more memory than it may.
 fn give_way(config: &Config) -> anyhow::Result<()> {
     nice(LEAST_PRIORITY).context("taking the least priority")?;

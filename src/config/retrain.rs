@@ -17,6 +17,8 @@ const YEAR: Duration = Duration::from_secs(366 * 86400);
 pub struct Retrain {
     /// A slot is due by any of these; none: on request alone.
     pub when: Vec<When>,
+    /// Whether one is trained when the stream drifts.
+    pub on_drift: bool,
     /// A retrain begins up to so much after its slot.
     pub jitter: Duration,
     /// Rows that the model that serves finds odder than this (-log10 p) are not fitted on.
@@ -59,6 +61,7 @@ impl Retrain {
         let every = section.optional("every", duration(10 * MINUTE..=YEAR));
         let schedule = section.optional("schedule", expression);
         let zone = section.or("time_zone", "UTC", zone);
+        let on_drift = section.or("on_drift", "false", one_of(&SWITCH));
         let jitter = section.or("jitter", "1m", duration(Duration::ZERO..=60 * MINUTE));
         let severities = number(|it| (1.0..=300.0).contains(&it), "from 1 to 300");
         let leave_out_severity = section.or("leave_out_severity", "4", severities);
@@ -77,6 +80,7 @@ impl Retrain {
         let by_cron = schedule?.map(|expression| When::Cron { expression, zone });
         Some(Self {
             when: every.into_iter().chain(by_cron).collect(),
+            on_drift: on_drift?,
             jitter: jitter?,
             leave_out_severity: leave_out_severity?,
             gate_share: gate_share?,

@@ -86,6 +86,8 @@ struct Plan {
     serving: Arc<Serving>,
     /// What serves, as the line says.
     served: watch::Sender<Arc<Serving>>,
+    /// How many fields drift, as the line says.
+    drifting: watch::Sender<usize>,
     probe: Option<Probe>,
     oversize: Arc<Oversize>,
     trail: Arc<Trail>,
@@ -128,8 +130,10 @@ impl Daemon {
         let (close_http, closed) = watch::channel(());
         let (served, seen) = watch::channel(Arc::clone(&serving));
         let (taker, orders) = mpsc::channel(1);
+        let (drifting, drifts) = watch::channel(0);
         let probe = ourselves.as_ref().map(Ourselves::probe);
-        let retrainer = ourselves.and_then(|it| Retrainer::new(&config, it, orders, &metrics));
+        let retrainer =
+            ourselves.and_then(|it| Retrainer::new(&config, it, orders, drifts, &metrics));
         let orders = Orders {
             token: config.http.token.clone(),
             taker: retrainer.as_ref().map(|_| taker),
@@ -158,6 +162,7 @@ impl Daemon {
             config,
             serving,
             served,
+            drifting,
             probe,
             oversize: Arc::default(),
             trail: Arc::default(),
@@ -350,6 +355,7 @@ impl Plan {
             probe: self.probe,
             oversize: self.oversize,
             trail: self.trail,
+            drifting: self.drifting,
             succeeded: self.served.clone(),
             health: self.health,
             metrics: self.metrics,

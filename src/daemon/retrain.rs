@@ -7,7 +7,7 @@ use std::ffi::OsStr;
 use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use rand::{RngExt, SeedableRng};
@@ -15,7 +15,7 @@ use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use crate::config::Config;
 use crate::http::Order;
@@ -26,6 +26,9 @@ use crate::retrain::Schedule;
 
 /// Between two looks at the clock: it may be set, and the machine may sleep.
 const LOOK: Duration = Duration::from_secs(1);
+
+/// A drift is no reason again sooner than this after a retrain.
+const AFTER_DRIFT: Duration = Duration::from_secs(3600);
 
 /// So many refusals in a row are said as an error.
 const LOUD: usize = 3;
@@ -115,6 +118,10 @@ pub(super) struct Retrainer {
     /// Slots up to this one are not to be seen to: of before the first start, or tried in vain.
     past: Timestamp,
     orders: mpsc::Receiver<Order>,
+    /// How many fields drift, where that is a reason.
+    drifting: Option<watch::Receiver<usize>>,
+    /// When the last one began.
+    began: Option<Instant>,
     shown: Arc<Mutex<Retraining>>,
     metrics: Arc<Metrics>,
 }
@@ -125,6 +132,7 @@ impl Retrainer {
         config: &Config,
         ourselves: Ourselves,
         orders: mpsc::Receiver<Order>,
+        drifting: watch::Receiver<usize>,
         metrics: &Arc<Metrics>,
     ) -> Option<Retrainer> {
         let store = Store::new(config.model.store.as_deref()?);
@@ -137,6 +145,8 @@ impl Retrainer {
             schedule: Schedule::of(&config.retrain.when),
             jitter: config.retrain.jitter,
             orders,
+            drifting: config.retrain.on_drift.then_some(drifting),
+            began: None,
             shown: Arc::default(),
             metrics: Arc::clone(metrics),
         })
@@ -159,13 +169,21 @@ impl Retrainer {
                     None => return,
                 },
                 () = tokio::time::sleep(LOOK) => {
-                    if let Some(slot) = self.due() {
+                    if self.has_drifted() {
+                        tracing::info!("the stream drifts: a new model is trained");
+                        self.retrain(None).await;
+                    } else if let Some(slot) = self.due() {
                         tokio::time::sleep(self.pause()).await;
                         self.retrain(Some(slot)).await;
                     }
                 }
             }
         }
+    }
+
+    fn has_drifted(&self) -> bool {
+        let drifting = self.drifting.as_ref().is_some_and(|it| *it.borrow() > 0);
+        drifting && self.began.is_none_or(|began| began.elapsed() > AFTER_DRIFT)
     }
 
     fn due(&self) -> Option<Timestamp> {
@@ -194,6 +212,7 @@ impl Retrainer {
             ..Running::default()
         });
         self.metrics.retrain_running.set(1);
+        self.began = Some(Instant::now());
         let ended = match self.start(slot) {
             Ok(child) => self.listen(child).await,
             Err(error) => Ended::failed(format!("starting it: {error}")),

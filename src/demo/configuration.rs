@@ -82,6 +82,7 @@ pub(super) fn of(
         },
         retrain: Retrain {
             when: vec![],
+            on_drift: false,
             jitter: Duration::ZERO,
             leave_out_severity: 4.0,
             gate_share: 0.1,

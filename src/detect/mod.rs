@@ -10,6 +10,7 @@ mod calibration;
 mod daily;
 mod detector;
 mod distribution;
+mod drift;
 mod episode;
 mod exceedances;
 mod explanation;
@@ -18,11 +19,13 @@ mod model;
 mod pace;
 mod pareto;
 mod policy;
+mod profile;
 mod suspects;
 
 pub use calibration::{Calibration, Claim, Tail};
 pub use daily::DailyBudget;
 pub use detector::{Detector, Scored, Verdict};
+pub use drift::{Drift, FieldDrift, Tally};
 pub use episode::{Episode, Episodes};
 pub use exceedances::Exceedances;
 pub use explanation::{Expected, Explanation, Observed, Reason, Side, sentence};
@@ -32,4 +35,5 @@ pub use model::{Fitted, Golden, HeldOut, Model, Provenance, Standard, mean_score
 pub use pace::Pace;
 pub use pareto::Pareto;
 pub use policy::{FieldPolicy, Policy, Threshold};
+pub use profile::{Profile, Spread};
 pub use suspects::Suspects;

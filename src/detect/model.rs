@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::{Calibration, Linear};
+use super::{Calibration, Linear, Profile};
 use crate::config::TrainingData;
 use crate::features::Encoding;
 use crate::vae::{Member, Mixture, Shape};
@@ -18,6 +18,8 @@ pub struct Model {
     pub linear: Linear,
     pub calibration: Calibration,
     pub held_out: HeldOut,
+    /// Of all rows that were learnt from.
+    pub profile: Profile,
     pub provenance: Provenance,
     pub golden: Vec<Golden>,
 }

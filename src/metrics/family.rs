@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::marker::PhantomData;
 
-use prometheus::{IntCounter, IntGaugeVec, Opts};
+use prometheus::{Gauge, IntCounter, IntGaugeVec, Opts};
 
 use super::declare::{Declaration, Instrument, Kind, Label, LabelSet, Place, Single, Values};
 
@@ -68,6 +68,39 @@ impl Instrument for ByField {
         let series = place.fields.iter().map(|path| {
             let labels = HashMap::from([("field".to_owned(), path.clone())]);
             IntCounter::labelled(declaration, labels, place)
+        });
+        Ok(Self {
+            series: series.collect::<Result<_, _>>()?,
+        })
+    }
+}
+
+/// One gauge per configured field, in the order of the configuration.
+#[derive(Debug)]
+pub struct GaugeByField {
+    series: Vec<Gauge>,
+}
+
+impl GaugeByField {
+    /// The i-th value is that of the i-th field.
+    pub fn set(&self, values: impl Iterator<Item = f64>) {
+        for (gauge, value) in self.series.iter().zip(values) {
+            gauge.set(value);
+        }
+    }
+}
+
+impl Instrument for GaugeByField {
+    const KIND: Kind = Kind::Gauge;
+    const LABELS: &'static [Label] = &[Label {
+        name: "field",
+        values: Values::Bounded("the path of each configured field"),
+    }];
+
+    fn register(declaration: &Declaration, place: &Place) -> prometheus::Result<Self> {
+        let series = place.fields.iter().map(|path| {
+            let labels = HashMap::from([("field".to_owned(), path.clone())]);
+            Gauge::labelled(declaration, labels, place)
         });
         Ok(Self {
             series: series.collect::<Result<_, _>>()?,

@@ -19,7 +19,7 @@ mod labels;
 mod scores;
 
 pub use declare::{Declaration, Kind, Label, LabelSet, LabelValue, Values};
-pub use family::{BuildInfo, ByField, ByPartition, DeviceInfo, Family, ModelInfo};
+pub use family::{BuildInfo, ByField, ByPartition, DeviceInfo, Family, GaugeByField, ModelInfo};
 pub use labels::{
     Bound, CommitResult, DeadLetterClass, Disposition, OutputTopic, PublishError, Queue, Rebalance,
     RetrainOutcome, SkipReason, Stage,
@@ -104,6 +104,18 @@ declare::metrics! {
         model_trained: IntGauge = "outlierd_model_trained_timestamp_seconds" in "seconds",
         /// Models that were to take over and could not: damaged, or made for another configuration.
         models_refused: IntCounter = "outlierd_models_refused_total" in "models",
+        /// Population stability index of a field's last 2048 rows that were looked at, beside the training rows: below 0.1 is little, above 0.25 much.
+        drift_psi: GaugeByField = "outlierd_drift_psi" in "index",
+        /// Kolmogorov and Smirnov's statistic of the same rows.
+        drift_ks: GaugeByField = "outlierd_drift_ks" in "distance",
+        /// Share of the same rows without the field, less that of training.
+        drift_missing: GaugeByField = "outlierd_drift_missing" in "share of records",
+        /// Population stability index of the p-values of the same rows: how far from uniform they are.
+        drift_score: Gauge = "outlierd_drift_score" in "index",
+        /// Mean evidence lower bound of the same rows, less that of held-out training rows.
+        drift_elbo: Gauge = "outlierd_drift_elbo" in "nats",
+        /// Fields, and the scores as one more, that drift: above 0.25 twice in a row, and not below 0.1 since.
+        drifting: IntGauge = "outlierd_drifting" in "fields",
         /// Retrains that have ended.
         retrains: Family<RetrainOutcome, IntCounter> = "outlierd_retrains_total" in "retrains",
         /// 1 while a retrain is at work, else 0.

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::Batch;
 use crate::config;
-use crate::detect::{Claim, Detector, Explanation, Model, Policy, Scored, Verdict};
+use crate::detect::{Claim, Detector, Explanation, Model, Policy, Scored, Tally, Verdict};
 use crate::metrics::{DeadLetterClass, ScoreFigures, ScoreHistograms};
 use crate::record::{Decoded, Decoder, PathError, Vocabularies};
 use crate::vae::{Device, WeightError};
@@ -30,6 +30,9 @@ pub struct Judge {
     cells: Vec<f64>,
     rows: Vec<Row>,
 }
+
+/// Rows of a batch that are counted to notice drift by: some are enough, and all would cost as much as parsing.
+const TALLIED: usize = 64;
 
 /// A decoded row.
 struct Row {
@@ -72,6 +75,8 @@ pub struct Judged {
     pub missing: Vec<u64>,
     /// Categories that the model was not trained on, one count a field.
     pub unknown_categories: Vec<u64>,
+    /// Some of the rows, to notice drift by.
+    pub tally: Tally,
 }
 
 /// A scored row without a verdict.
@@ -209,6 +214,7 @@ impl Judge {
                         judged.scores[row.record - first] = scored.score;
                     }
                 }
+                self.tally(rows, &mut judged.tally);
                 (0..rows).for_each(|row| self.decide(batch, row, &mut judged));
             }
             Err(error) => {
@@ -221,6 +227,18 @@ impl Judge {
             }
         }
         judged
+    }
+
+    /// Counts some of the rows that were scored, evenly over the batch.
+    fn tally(&self, rows: usize, tally: &mut Tally) {
+        let profile = &self.detector.model().profile;
+        if profile.fields.is_empty() {
+            return;
+        }
+        for row in (0..rows).step_by((rows / TALLIED).max(1)) {
+            let cells = &self.cells[row * self.fields..][..self.fields];
+            tally.add(profile, cells, &self.detector.scored()[row]);
+        }
     }
 
     /// Bytes to cells; what cannot be scored gets its disposition here.
@@ -393,6 +411,7 @@ impl Judged {
         self.filtered += other.filtered;
         self.tombstones += other.tombstones;
         self.decoding += other.decoding;
+        self.tally.merge(&other.tally);
         self.scores.extend_from_slice(&other.scores);
         self.pending.extend_from_slice(&other.pending);
         add_up(&mut self.missing, &other.missing);

@@ -20,6 +20,7 @@ use super::sandbox::{Probe, Sandbox};
 use super::score::{self, Control, Work};
 use super::succession::{self, Serving, Succession};
 use super::thresholds::{Thresholds, Verdicts};
+use super::watch::Watch;
 use super::{Batch, LineError, Redaction};
 use crate::config::{self, Config};
 use crate::detect::Episodes;
@@ -48,6 +49,8 @@ pub struct Parts<'a> {
     pub oversize: Arc<Oversize>,
     /// What a line before this one has committed.
     pub trail: Arc<Trail>,
+    /// Told how many fields drift, the scores among them.
+    pub drifting: watch::Sender<usize>,
     /// Told of a model when it has taken over.
     pub succeeded: watch::Sender<Arc<Serving>>,
     pub health: Arc<Health>,
@@ -134,7 +137,14 @@ impl Line {
             positions: BTreeMap::new(),
             assigned: Vec::new(),
             uncommitted: Vec::new(),
-            reporter: Reporter::new(Arc::clone(&parts.metrics)),
+            reporter: Reporter::new(
+                Arc::clone(&parts.metrics),
+                Watch::new(
+                    &parts.serving.model,
+                    Arc::clone(&parts.metrics),
+                    parts.drifting.clone(),
+                ),
+            ),
             health: Arc::clone(&parts.health),
             metrics: Arc::clone(&parts.metrics),
         };

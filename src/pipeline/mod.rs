@@ -38,6 +38,7 @@ mod sandbox;
 mod score;
 mod succession;
 mod thresholds;
+mod watch;
 
 pub use batch::{Batch, Record};
 pub use delivery::Oversize;

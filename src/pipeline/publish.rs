@@ -214,6 +214,7 @@ impl Publish {
         let Serving { model, version, .. } = &*succession.serving;
         self.version.clone_from(version);
         self.messages.judged_by(model, version);
+        self.reporter.judged_by(model);
         if let Some(audit) = &mut self.audit {
             audit.judged_by(version);
         }

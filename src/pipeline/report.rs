@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 
 use super::delivery::Delivery;
 use super::flight::Flight;
+use super::watch::Watch;
+use crate::detect::Model;
 use crate::kafka::Position;
 use crate::metrics::{Disposition, Metrics, Queue, SkipReason, Stage};
 
@@ -18,6 +20,7 @@ const LOG_EVERY: Duration = Duration::from_secs(60);
 /// Counts batches whose every record has a durable disposition.
 pub(super) struct Reporter {
     metrics: Arc<Metrics>,
+    watch: Watch,
     /// Scored and flagged records a minute, newest last.
     minutes: VecDeque<(Instant, u64, u64)>,
     logged: Instant,
@@ -33,13 +36,19 @@ struct Counts {
 }
 
 impl Reporter {
-    pub(super) fn new(metrics: Arc<Metrics>) -> Reporter {
+    pub(super) fn new(metrics: Arc<Metrics>, watch: Watch) -> Reporter {
         Reporter {
             metrics,
+            watch,
             minutes: VecDeque::new(),
             logged: Instant::now(),
             since_log: Counts::default(),
         }
+    }
+
+    /// What comes is judged by another model from here on.
+    pub(super) fn judged_by(&mut self, model: &Arc<Model>) {
+        self.watch.go_by(model);
     }
 
     /// Counts a batch that has landed.
@@ -69,6 +78,7 @@ impl Reporter {
         for letter in &judged.dead_letters {
             metrics.dead_letters.get(letter.class).inc();
         }
+        self.watch.add(&judged.tally);
         metrics.missing_cells.add(&judged.missing);
         metrics.unknown_categories.add(&judged.unknown_categories);
         metrics.input_bytes.inc_by(flight.bytes as u64);

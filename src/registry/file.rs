@@ -278,6 +278,9 @@ fn assemble(manifest: &Manifest, tensors: &SafeTensors<'_>) -> Result<Model, Str
     if members.is_empty() {
         return Err("it has no network".into());
     }
+    if !manifest.profile.is_sound(manifest.encoding.fields.len()) {
+        return Err("its histograms are none of its fields".into());
+    }
     let linear = read("linear.means").zip(read("linear.covariance"));
     let linear = linear
         .and_then(|((_, means), (_, covariance))| {
@@ -299,6 +302,7 @@ fn assemble(manifest: &Manifest, tensors: &SafeTensors<'_>) -> Result<Model, Str
         linear,
         calibration,
         held_out: manifest.held_out,
+        profile: manifest.profile.clone(),
         provenance: manifest.provenance.clone(),
         golden: manifest.golden.clone(),
     })

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::detect::{Golden, HeldOut, Model, Provenance, Standard, Suspects, Tail};
+use crate::detect::{Golden, HeldOut, Model, Profile, Provenance, Standard, Suspects, Tail};
 use crate::features::Encoding;
 use crate::vae::Shape;
 
@@ -24,6 +24,9 @@ pub struct Manifest {
     pub members: Vec<ManifestMember>,
     pub calibration: ManifestCalibration,
     pub held_out: HeldOut,
+    /// Models of before have none.
+    #[serde(default, skip_serializing_if = "is_empty")]
+    pub profile: Profile,
     pub golden: Vec<Golden>,
 }
 
@@ -45,6 +48,10 @@ pub struct ManifestCalibration {
     pub suspects: Suspects,
     pub cross_fitted: bool,
     pub tail: Option<Tail>,
+}
+
+fn is_empty(profile: &Profile) -> bool {
+    profile.fields.is_empty()
 }
 
 impl Manifest {
@@ -72,6 +79,7 @@ impl Manifest {
                 tail: model.calibration.tail(),
             },
             held_out: model.held_out,
+            profile: model.profile.clone(),
             golden: model.golden.clone(),
         }
     }

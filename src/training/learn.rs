@@ -11,7 +11,7 @@ use super::terms::Terms;
 use super::trainer::{Ensemble, Trained, Trainer};
 use crate::config::Train;
 use crate::detect::{
-    Calibration, Detector, Fitted, Golden, Model, Policy, Provenance, Standard, mean_score,
+    Calibration, Detector, Fitted, Golden, Model, Policy, Profile, Provenance, Standard, mean_score,
 };
 use crate::features::{Encoding, FieldSpec, FitError, Table};
 use crate::vae::{Device, RowsError, Shape, TrainError, WeightError};
@@ -186,6 +186,7 @@ impl Lesson {
         let provenance = provenance(source, settings, &material, rejected);
         let (encoding, table) = Encoding::fit(&material.fields, material.table)?;
         let golden = golden_cells(&table);
+        let profile = Profile::of(&encoding, &table);
         let shape = Shape {
             heads: encoding.heads(),
             hidden: settings.hidden,
@@ -218,6 +219,7 @@ impl Lesson {
         };
         let cross_fitted = matches!(plan, Plan::CrossFit(_));
         let mut model = assemble(encoding, shape, ensemble, &terms, cross_fitted, provenance);
+        model.profile = profile;
         model.golden = golden_rows(&model, &golden)?;
         Ok(model)
     }
@@ -278,6 +280,7 @@ fn assemble(
         calibration: Calibration::fit(scores, provenance.data, cross_fitted),
         held_out: terms.held_out(),
         provenance,
+        profile: Profile::default(),
         golden: Vec::new(),
     }
 }

@@ -15,6 +15,7 @@ mod dead_letters;
 mod device;
 mod dispositions;
 mod dlq;
+mod drift;
 mod evaluate;
 mod floors;
 mod generate;

@@ -92,6 +92,11 @@ fn a_running_daemon_takes_over_what_a_retrain_has_learnt_from_the_topic() {
     let config = setup.write();
     let config = config.to_str().unwrap();
     let shown = outlierd(&["models", "show", &after, "-c", config]);
+    let diff = outlierd(&["models", "diff", &before, &after, "-c", config]);
+    assert!(diff.status.success(), "{}", diff.stderr);
+    for part in [&*before, &*after, "severities of 16 rows", "mean distance"] {
+        assert!(diff.stdout.contains(part), "{}", diff.stdout);
+    }
     for check in [
         "rows of the gate",
         "flag rate",
