@@ -2,6 +2,7 @@
 
 mod brokers;
 mod instances;
+mod models;
 mod pressure;
 mod requests;
 mod security;
@@ -142,6 +143,7 @@ pub const CELLS: &[Cell] = &[
     cell("come-and-go", instances::come_and_go).strict().quick(),
     cell("rolling-restart", instances::rolling_restart).strict(),
     cell("moved-under-load", instances::moved_under_load).strict(),
+    cell("models-change", models::models_change).audited(),
     cell("classic-moved-under-load", instances::moved_under_load)
         .classic()
         .strict(),

@@ -1,0 +1,110 @@
+//! Models that take over under load, while instances are killed.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::Arc;
+
+use outlierd::registry;
+
+use super::stop;
+use crate::harness::scores::model;
+use crate::harness::{Outlierd, Setup, outlierd, until};
+use crate::scene::Scene;
+
+const CHANGES: usize = 20;
+
+/// Three instances share a store; its two models take turns, twenty times, and one instance is killed after every fifth.
+pub fn models_change(scene: &mut Scene<'_>) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let store = format!("{:?}", folder.path().join("models").to_str().unwrap());
+    let setups = ["a", "b", "c"].map(|name| {
+        let setup = scene.instance(name).set("model", "path", "");
+        setup.set("model", "store", &store)
+    });
+    let versions = two_versions(&setups[0], folder.path());
+    let mut daemons: Vec<Outlierd> = setups.iter().map(Outlierd::start_ready).collect();
+    let mut kills = 0;
+    for change in 1..=CHANGES {
+        let version = &versions[change % 2];
+        let share = |change: usize| change as f64 / CHANGES as f64;
+        scene.feed_range(scene.rows(share(change - 1), share(change)));
+        promote(&setups[0], version);
+        if change % 5 == 0 {
+            let at = kills % daemons.len();
+            daemons.remove(at).kill();
+            daemons.insert(at, Outlierd::start(&setups[at]));
+            kills += 1;
+        }
+        for daemon in &daemons {
+            until("the model of a change", || {
+                (daemon.status()["model"]["version"] == **version).then_some(())
+            });
+        }
+    }
+    scene.heal();
+    scene.wait_all();
+    daemons.iter_mut().for_each(stop);
+    let judged = judged_by(scene);
+    assert_eq!(judged, 2, "one of the two has judged nothing");
+    format!("{CHANGES} changes and {kills} kills")
+}
+
+/// Takes the shared model into the store, and a copy that is called otherwise; both judge alike.
+fn two_versions(setup: &Setup, folder: &Path) -> [String; 2] {
+    let first = registry::load(model()).unwrap();
+    let mut other = (*first.model).clone();
+    other.provenance.parent = Some(first.version.clone());
+    let path = folder.join("other.safetensors");
+    let other = registry::save(&other, &path).unwrap();
+    assert_ne!(first.version, other.version);
+    assert_eq!(Arc::clone(&other.model).golden, first.model.golden);
+    for file in [model(), &path] {
+        command(setup, &["import", file.to_str().unwrap()]);
+    }
+    [first.version, other.version]
+}
+
+fn promote(setup: &Setup, version: &str) {
+    command(setup, &["promote", version]);
+}
+
+fn command(setup: &Setup, arguments: &[&str]) {
+    let config = setup.write();
+    let config = ["-c", config.to_str().unwrap()];
+    let ended = outlierd(&[&["models"], arguments, &config].concat());
+    assert!(ended.status.success(), "{arguments:?}: {}", ended.stderr);
+}
+
+/// How many models have judged, by the audit. Each outlier names the one that its range has, or comes again and does: what a killed
+/// instance has published and not committed is judged anew, maybe by the other one.
+fn judged_by(scene: &Scene<'_>) -> usize {
+    let ranges: Vec<(i64, i64, i64, String)> = scene
+        .client
+        .read(&scene.topic(".audit"))
+        .iter()
+        .map(|message| {
+            let told = message.json();
+            let number = |key: &str| told[key].as_i64().unwrap();
+            let model = told["model"].as_str().unwrap().to_owned();
+            (number("partition"), number("from"), number("to"), model)
+        })
+        .collect();
+    let mut named = BTreeMap::<(i64, i64), bool>::new();
+    for message in scene.client.read(&scene.topic(".outliers")) {
+        let told = message.json();
+        let number = |key: &str| told[key].as_i64().unwrap();
+        let (partition, offset) = (number("partition"), number("offset"));
+        let mut of_it = ranges
+            .iter()
+            .filter(|(of, from, to, _)| *of == partition && (*from..*to).contains(&offset));
+        let is_named = of_it.any(|(.., model)| told["model"]["version"] == **model);
+        *named.entry((partition, offset)).or_default() |= is_named;
+    }
+    let unnamed: Vec<_> = named.iter().filter(|(_, is_named)| !**is_named).collect();
+    assert!(
+        unnamed.is_empty(),
+        "no audit names the model of {unnamed:?}"
+    );
+    let models: BTreeSet<&str> = ranges.iter().map(|(.., model)| model.as_str()).collect();
+    models.len()
+}
