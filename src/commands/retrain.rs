@@ -12,7 +12,7 @@ use super::train::bounds;
 use super::{load, material, models, start_logging};
 use crate::cli;
 use crate::config::Config;
-use crate::registry::{self, Added, Admission, Report, Store, StoreError, Stored};
+use crate::registry::{self, Added, Admission, Report, State, Store, StoreError, Stored};
 use crate::retrain::{Taught, Teaching, teach};
 use crate::training::Progress;
 use crate::vae::Device;
@@ -68,6 +68,19 @@ pub(super) fn run(arguments: &cli::Retrain) -> anyhow::Result<()> {
         report,
         left_out,
     } = taught;
+    if let Some(serving) = serving.as_ref().filter(|it| is_same(it, &packed.1)) {
+        if let Some(slot) = arguments.slot {
+            store.change(|ledger, _| {
+                ledger.pass(slot);
+                Ok(())
+            })?;
+        }
+        let version = &serving.version;
+        let done = json!({"event": "done", "outcome": "unchanged", "version": version});
+        return tell.end(&done, || {
+            format!("{version} serves, and the same was learnt again")
+        });
+    }
     let admission = Admission {
         report: report.clone(),
         promote: config.retrain.promote,
@@ -119,6 +132,12 @@ fn serving(config: &Config) -> anyhow::Result<Option<Stored>> {
     }
 }
 
+/// Whether two models are one but for where they come from.
+fn is_same(one: &Stored, other: &Stored) -> bool {
+    one.manifest.tensors_sha256 == other.manifest.tensors_sha256
+        && one.manifest.encoding == other.manifest.encoding
+}
+
 fn conclude(
     tell: &mut Teller,
     store: &Store,
@@ -127,12 +146,16 @@ fn conclude(
     left_out: usize,
 ) -> anyhow::Result<()> {
     let version = &added.stored.version;
-    let outcome = match (added.serves, report.passed()) {
-        (true, _) => "serves",
-        (false, true) => "candidate",
-        (false, false) => "refused",
+    let ledger = store.ledger()?;
+    let entry = ledger.models.iter().find(|entry| entry.version == *version);
+    let outcome = match entry.map(|entry| entry.state) {
+        Some(State::Serving) if added.serves => "serves",
+        // The same rows, settings and seed have made a model that there was.
+        Some(State::Serving | State::Archived) => "unchanged",
+        Some(State::Refused) => "refused",
+        Some(State::Candidate) | None => "candidate",
     };
-    let refusals = store.ledger()?.refusals();
+    let refusals = ledger.refusals();
     let done = json!({
         "event": "done",
         "outcome": outcome,
@@ -154,7 +177,7 @@ fn conclude(
         say!("`outlierd models promote {version}` has it serve");
     }
     anyhow::ensure!(
-        report.passed(),
+        outcome != "refused",
         "{version} is refused ({}), the {refusals}. in a row; what served goes on",
         report.faults().join("; ")
     );

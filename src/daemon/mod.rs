@@ -2,10 +2,12 @@
 //!
 //! `outlierd run` and `outlierd demo` both run exactly this.
 
+mod announce;
 mod credentials;
 mod device;
 mod fit;
 mod models;
+mod plan;
 mod probe;
 mod retrain;
 mod signals;
@@ -17,16 +19,17 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, watch};
 
+use announce::{announce, announce_all};
 use credentials::Credentials;
 use models::Models;
+use plan::{Plan, RECONNECT};
 use retrain::Retrainer;
 
-use crate::config::{Budget, Config};
+use crate::config::Config;
 use crate::health::{Condition, Health};
 use crate::http::{self, Orders};
-use crate::kafka::{Connection, Trail};
-use crate::metrics::{Bound, Metrics};
-use crate::pipeline::{Line, LineError, Oversize, Parts, Probe, Serving};
+use crate::metrics::Metrics;
+use crate::pipeline::{Line, LineError, Serving};
 use crate::registry::Stored;
 use crate::vae::{Device, DeviceError};
 
@@ -34,9 +37,6 @@ pub use fit::{Misfit, policy};
 pub use probe::probe;
 pub use retrain::Ourselves;
 pub use signals::Signals;
-
-/// Between attempts to reach a cluster that does not answer.
-const RECONNECT: Duration = Duration::from_secs(2);
 
 /// The consume thread beats at least every second; a stand-still of this length is a hang.
 const HEARTBEAT_LIMIT: Duration = Duration::from_secs(60);
@@ -76,23 +76,6 @@ pub struct Daemon {
     address: SocketAddr,
     /// Dropping it ends the HTTP server.
     _close_http: watch::Sender<()>,
-}
-
-/// What a line is built from, as often as it has to be.
-#[derive(Clone)]
-struct Plan {
-    config: Arc<Config>,
-    /// What a line begins with.
-    serving: Arc<Serving>,
-    /// What serves, as the line says.
-    served: watch::Sender<Arc<Serving>>,
-    /// How many fields drift, as the line says.
-    drifting: watch::Sender<usize>,
-    probe: Option<Probe>,
-    oversize: Arc<Oversize>,
-    trail: Arc<Trail>,
-    health: Arc<Health>,
-    metrics: Arc<Metrics>,
 }
 
 impl Daemon {
@@ -311,118 +294,6 @@ impl Daemon {
 async fn join(line: Line) -> Result<(), DaemonError> {
     let joined = tokio::task::spawn_blocking(move || line.join());
     Ok(joined.await.map_err(|_| DaemonError::Supervisor)??)
-}
-
-impl Plan {
-    /// Starts the line, again and again after errors that pass by themselves.
-    async fn connect(&self, passes: fn(&LineError) -> bool) -> Result<Line, DaemonError> {
-        loop {
-            let plan = self.clone();
-            let attempt = tokio::task::spawn_blocking(move || plan.start());
-            match attempt.await.map_err(|_| DaemonError::Supervisor)? {
-                Err(error) if passes(&error) => {
-                    tracing::warn!("{error}; trying again in {RECONNECT:?}");
-                    if error.is_unreachable() {
-                        self.health.set(Condition::Broker, Err(error.to_string()));
-                    }
-                    self.wait(&error);
-                    tokio::time::sleep(RECONNECT).await;
-                }
-                outcome => {
-                    let line = outcome?;
-                    self.health.set(Condition::Starting, Ok(()));
-                    return Ok(line);
-                }
-            }
-        }
-    }
-
-    /// Says in readiness that there is no line, and why. To wait for a cluster is not to stand still.
-    fn wait(&self, why: impl std::fmt::Display) {
-        self.health.beat(Instant::now());
-        let why = format!("no line yet: {why}");
-        self.health.set(Condition::Starting, Err(why));
-    }
-
-    fn start(self) -> Result<Line, LineError> {
-        // What the files of its secrets hold may have changed since the last one.
-        let kafka = self.config.kafka.again().map_err(LineError::Secret)?;
-        let serving = Arc::clone(&self.serving);
-        let line = Line::start(&Parts {
-            config: &self.config,
-            connection: Connection::new(&kafka),
-            serving: self.serving,
-            probe: self.probe,
-            oversize: self.oversize,
-            trail: self.trail,
-            drifting: self.drifting,
-            succeeded: self.served.clone(),
-            health: self.health,
-            metrics: self.metrics,
-        })?;
-        // A model that was to take over in the line before begins with this one.
-        self.served.send_if_modified(|served| {
-            let changed = served.version != serving.version;
-            *served = serving;
-            changed
-        });
-        Ok(line)
-    }
-}
-
-/// Announces every model that takes over.
-async fn announce_all(
-    mut seen: watch::Receiver<Arc<Serving>>,
-    config: Arc<Config>,
-    health: Arc<Health>,
-    metrics: Arc<Metrics>,
-) {
-    while seen.changed().await.is_ok() {
-        let serving = Arc::clone(&seen.borrow_and_update());
-        announce(&config, &serving, &health, &metrics);
-    }
-}
-
-/// Says in log and metrics what serves from now on.
-fn announce(config: &Config, serving: &Serving, health: &Health, metrics: &Metrics) {
-    models::say(serving, health);
-    device::announce(&serving.device, &config.compute, health, metrics);
-    let (budget, policy, model) = (config.detect.budget, &serving.policy, &serving.model);
-    metrics
-        .model_info
-        .set(&serving.version, &model.schema_fingerprint());
-    let newest = model.provenance.to.as_deref();
-    if let Some(Ok(newest)) = newest.map(str::parse::<jiff::Timestamp>) {
-        metrics.model_trained.set(newest.as_second());
-    }
-    metrics.budget.set(policy.threshold.budget);
-    for &bound in Bound::ALL {
-        metrics.threshold.get(bound).set(policy.threshold.p);
-    }
-    tracing::info!(
-        version = serving.version,
-        trained_to = newest.unwrap_or("unknown"),
-        rows = model.provenance.rows,
-        "model serves"
-    );
-    if let (Budget::PerDay(alerts), Some(records)) = (budget, model.provenance.records_per_day) {
-        tracing::info!(
-            alerts,
-            records,
-            p = policy.threshold.p,
-            "a budget a day for the whole topic: this p at the rate of training, and from then on each \
-             partition's own, hour by hour of record time"
-        );
-    }
-    if !policy.threshold.attested() {
-        tracing::warn!(
-            "the budget of {:.3} % is finer than {} calibration rows can attest: outliers are those \
-             odder than all of them, about {:.3} % of ordinary records",
-            policy.threshold.budget * 100.0,
-            model.calibration.rows(),
-            policy.threshold.p * 100.0
-        );
-    }
 }
 
 fn serve(

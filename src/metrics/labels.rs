@@ -108,6 +108,8 @@ label! {
         Candidate = "candidate",
         /// It has not passed.
         Refused = "refused",
+        /// The same rows have made a model that there was.
+        Unchanged = "unchanged",
         /// Another instance, or one before, has seen to its slot.
         DoneBefore = "done_before",
         /// There is no new model.

@@ -171,21 +171,23 @@ impl Ledger {
         });
     }
 
-    /// Notes what its gate said of a candidate, which is refused if it has not passed.
+    /// Notes what its gate said of a candidate, or of one that was refused before: it is refused if it has not passed.
     ///
     /// # Errors
-    /// When it is unknown, or no candidate.
+    /// When it is unknown, or has served.
     pub fn judge(&mut self, version: &str, report: Report, now: &str) -> Result<(), LedgerError> {
         let passed = report.passed();
         let entry = self.entry(version)?;
-        if entry.state != State::Candidate {
+        if !matches!(entry.state, State::Candidate | State::Refused) {
             let state = entry.state.as_str();
             return Err(LedgerError::Decided(version.to_owned(), state));
         }
         entry.gate = Some(report);
-        if !passed {
-            self.put(version, State::Refused, now);
-        }
+        let state = match passed {
+            true => State::Candidate,
+            false => State::Refused,
+        };
+        self.put(version, state, now);
         Ok(())
     }
 

@@ -8,7 +8,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::file::{self, ModelError, Stored};
-use super::ledger::{Entry, Ledger, LedgerError};
+use super::ledger::{Entry, Ledger, LedgerError, State};
 use super::report::Report;
 use super::whole;
 use crate::config;
@@ -179,10 +179,11 @@ impl Store {
         Ok((bytes, stored))
     }
 
-    /// Takes in a model that a gate has judged: one that has passed serves, unless that is held.
+    /// Takes in a model that a gate has judged: one that has passed serves, unless that is held. One that serves already or
+    /// has served stays what it is.
     ///
     /// # Errors
-    /// When it cannot be written, or its version has been decided on before.
+    /// When it cannot be written.
     pub fn admit(
         &self,
         packed: (Vec<u8>, Stored),
@@ -197,6 +198,17 @@ impl Store {
             slot,
         } = admission;
         let (serves, pruned) = self.change(|ledger, now| {
+            if let Some(slot) = slot {
+                ledger.pass(slot);
+            }
+            let mut known = ledger
+                .models
+                .iter()
+                .filter(|entry| entry.version == *version);
+            if known.any(|entry| matches!(entry.state, State::Serving | State::Archived)) {
+                // The same rows have made the same model: what was decided of it stands.
+                return Ok((false, Vec::new()));
+            }
             let path = self.path(version);
             whole::write(&path, &bytes).map_err(|source| StoreError::Io { path, source })?;
             let passed = report.passed();
@@ -205,9 +217,6 @@ impl Store {
             let serves = passed && (ledger.serving().is_none() || promote && !ledger.held);
             if serves {
                 ledger.promote(version, now)?;
-            }
-            if let Some(slot) = slot {
-                ledger.pass(slot);
             }
             Ok((serves, ledger.prune(keep)))
         })?;

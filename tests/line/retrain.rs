@@ -176,6 +176,14 @@ fn a_slot_is_seen_to_once_and_one_retrain_runs_at_a_time() {
     let (first, ended) = on_rows(&setup, &ordinary(1, 2000), &slot);
     assert_eq!(first["outcome"], "serves", "{}", ended.stderr);
     let before = serving(&setup);
+    // The same rows make the same model, which serves already.
+    let (same, ended) = on_rows(
+        &setup,
+        &ordinary(1, 2000),
+        &["--slot", "2026-03-02T03:00:00Z"],
+    );
+    assert_eq!(same["outcome"], "unchanged", "{}", ended.stderr);
+    assert_eq!(ledger(&setup)["slot"], "2026-03-02T03:00:00Z");
     for slot in ["2026-03-01T03:00:00Z", "2026-02-28T03:00:00Z"] {
         let (again, _) = on_rows(&setup, &ordinary(2, 2000), &["--slot", slot]);
         assert_eq!(again["outcome"], "done_before");
