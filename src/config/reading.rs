@@ -100,7 +100,7 @@ fn read_sections(
     let delivery = Delivery::read(root.section("delivery"));
     let model = Model::read(root.section("model"), surroundings);
     let train = Train::read(root.section("train"));
-    let retrain = Retrain::read(root.section("retrain"));
+    let retrain = Retrain::read(root.section("retrain"), surroundings);
     let detect = Detect::read(root.section("detect"));
     let line = Line::read(root.section("line"));
     let compute = Compute::read(root.section("compute"));

@@ -1,5 +1,6 @@
 //! `[retrain]`: when a model is trained anew, and what a new one must be.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use croner::Cron;
@@ -8,6 +9,7 @@ use jiff::tz::TimeZone;
 use super::error::Wrong;
 use super::quantity::{bytes, duration, number, one_of, whole};
 use super::section::Section;
+use super::source::Surroundings;
 
 const MINUTE: Duration = Duration::from_secs(60);
 const YEAR: Duration = Duration::from_secs(366 * 86400);
@@ -29,6 +31,8 @@ pub struct Retrain {
     pub threads: usize,
     /// Bytes of memory that it may take.
     pub memory: Option<usize>,
+    /// Records with settled verdicts, which the gate tries.
+    pub cases: Option<PathBuf>,
     /// Whether a candidate that passes the gate serves at once.
     pub promote: bool,
     pub gate: Gate,
@@ -57,7 +61,7 @@ pub struct Gate {
 const SWITCH: [(&str, bool); 2] = [("true", true), ("false", false)];
 
 impl Retrain {
-    pub(super) fn read(mut section: Section<'_>) -> Option<Self> {
+    pub(super) fn read(mut section: Section<'_>, surroundings: &Surroundings) -> Option<Self> {
         let every = section.optional("every", duration(10 * MINUTE..=YEAR));
         let schedule = section.optional("schedule", expression);
         let zone = section.or("time_zone", "UTC", zone);
@@ -69,6 +73,7 @@ impl Retrain {
         let gate_share = section.or("gate_share", "0.1", shares);
         let threads = section.or("threads", "1", whole(1..=256));
         let memory = section.optional("memory", bytes(256 << 20..=1 << 50));
+        let cases = section.optional("cases", file);
         let promote = section.or("promote", "true", one_of(&SWITCH));
         let limits = || number(|limit| limit >= 0.0, "0 or more");
         let elbo_tolerance = section.or("elbo_tolerance", "1", limits());
@@ -86,6 +91,7 @@ impl Retrain {
             gate_share: gate_share?,
             threads: threads?,
             memory: memory?,
+            cases: cases?.map(|path| surroundings.folder.join(path)),
             promote: promote?,
             gate: Gate {
                 elbo_tolerance: elbo_tolerance?,
@@ -94,6 +100,12 @@ impl Retrain {
             },
         })
     }
+}
+
+fn file(text: &str) -> Result<PathBuf, Wrong> {
+    let good = !text.trim().is_empty() && !text.ends_with('/');
+    good.then(|| PathBuf::from(text))
+        .ok_or_else(|| Wrong::new("is not a file", "write a path such as \"cases.ndjson\""))
 }
 
 fn expression(text: &str) -> Result<String, Wrong> {

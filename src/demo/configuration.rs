@@ -88,6 +88,7 @@ pub(super) fn of(
             gate_share: 0.1,
             threads: 1,
             memory: None,
+            cases: None,
             promote: true,
             gate: Gate {
                 elbo_tolerance: 1.0,

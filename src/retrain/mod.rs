@@ -5,6 +5,7 @@
 //! takes over whatever the store has serve. So a retrain that fails, is killed or runs out of memory is nothing to the
 //! line, and one by hand is the same as one on a schedule.
 
+mod cases;
 mod clock;
 mod gate;
 mod schedule;
@@ -13,6 +14,7 @@ mod teach;
 #[allow(clippy::unwrap_used)]
 mod tests;
 
+pub use cases::CasesError;
 pub use gate::{GateError, Rows, gate};
 pub use schedule::Schedule;
 pub use teach::{Taught, TeachError, Teaching, teach};

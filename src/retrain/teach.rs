@@ -3,6 +3,7 @@
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
+use super::cases::{self, CasesError};
 use super::gate::{GateError, Rows, gate};
 use crate::config::Config;
 use crate::detect::{Detector, Model, Policy, Threshold};
@@ -25,6 +26,8 @@ pub enum TeachError {
     Rows(#[from] RowsError),
     #[error("the gate cannot measure: {0}")]
     Gate(#[from] GateError),
+    #[error(transparent)]
+    Cases(#[from] CasesError),
     #[error("what was learnt does not come back from its bytes: {0}")]
     Model(#[from] ModelError),
     #[error("{0}")]
@@ -87,7 +90,7 @@ pub fn teach(
         fields: &fields,
         table: &withheld,
     };
-    let report = gate(
+    let mut report = gate(
         candidate,
         serving.map(|stored| (stored.version.as_str(), &stored.model)),
         &rows,
@@ -95,6 +98,10 @@ pub fn teach(
         &settings.gate,
         teaching.accept,
     )?;
+    if let Some(path) = &settings.cases {
+        let check = cases::check(path, teaching.config, candidate, threshold.p)?;
+        report.checks.push(check);
+    }
     Ok(Taught {
         packed,
         report,

@@ -363,3 +363,28 @@ fn kill_children(parent: u32) {
         }
     }
 }
+
+#[test]
+fn a_model_that_decides_a_pinned_case_otherwise_is_refused() {
+    let setup = setup("127.0.0.1:1").set("retrain", "cases", "\"cases.ndjson\"");
+    let normal = &ordinary(8, 1)[0];
+    let odd = readings(8, 1, 1).remove(0);
+    let case = |must: &str, record: &str| format!("{{\"must\":\"{must}\",\"record\":{record}}}");
+    setup.write_lines("cases.ndjson", &[case("pass", normal), case("flag", &odd)]);
+    let (good, ended) = on_rows(&setup, &ordinary(1, 2000), &[]);
+    assert_eq!(good["outcome"], "serves", "{}", ended.stderr);
+    setup.write_lines(
+        "cases.ndjson",
+        &[case("pass", normal), case("flag", normal)],
+    );
+    let (bad, ended) = on_rows(&setup, &ordinary(2, 2000), &[]);
+    assert_eq!(bad["outcome"], "refused");
+    assert!(ended.stderr.contains("lines 2"), "{}", ended.stderr);
+    setup.write_lines("cases.ndjson", &["{\"must\":\"fly\"}".to_owned()]);
+    let (_, ended) = on_rows(&setup, &ordinary(3, 2000), &[]);
+    assert!(
+        ended.stderr.contains("cases.ndjson:1: "),
+        "{}",
+        ended.stderr
+    );
+}
