@@ -21,6 +21,9 @@ const ASKING: Duration = Duration::from_secs(8);
 /// How long one question waits, of all that are asked within [`ASKING`].
 const TURN: Duration = Duration::from_millis(500);
 
+/// How long events are heard after each question.
+const HEARING: Duration = Duration::from_millis(100);
+
 /// Why a topic cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum TopicFault {
@@ -59,12 +62,21 @@ fn ask(asking: &BaseConsumer<Doorstep>, topic: &str) -> Result<Metadata, KafkaEr
     let began = Instant::now();
     loop {
         let asked = asking.fetch_metadata(Some(topic), TURN);
-        // It has no assignment: only events come of it.
-        asking.poll(Duration::ZERO);
+        hear(asking);
         let hopeless = began.elapsed() > ASKING || asking.context().is_turned_away();
         if asked.is_ok() || hopeless {
             return asked;
         }
+    }
+}
+
+/// Hears the events that have come. A poll that does not wait hears one of them, and what keeps the client out may stand
+/// behind a dozen lines of log.
+fn hear(asking: &BaseConsumer<Doorstep>) {
+    let began = Instant::now();
+    while began.elapsed() < HEARING {
+        // It has no assignment: only events come of it.
+        asking.poll(HEARING / 10);
     }
 }
 
