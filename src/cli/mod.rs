@@ -158,10 +158,9 @@ pub struct Check {
     pub offline: bool,
 }
 
-#[derive(Debug, Args)]
-pub struct Train {
-    #[command(flatten)]
-    pub config: ConfigFile,
+/// What is learnt from.
+#[derive(Debug, Default, Args)]
+pub struct TrainingRecords {
     /// Train on records from this time on: RFC 3339, or back from now as in -7d
     #[arg(
         long,
@@ -181,6 +180,14 @@ pub struct Train {
     /// Train on this CSV or NDJSON file (also .gz) instead of the topic
     #[arg(long, value_name = "FILE")]
     pub from_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct Train {
+    #[command(flatten)]
+    pub config: ConfigFile,
+    #[command(flatten)]
+    pub records: TrainingRecords,
     /// Where the model goes; without it, model.path or model.store of the configuration
     #[arg(long, short, value_name = "FILE")]
     pub output: Option<PathBuf>,

@@ -1,35 +1,16 @@
 //! The command line of `outlierd retrain`.
 
-use std::path::PathBuf;
-
 use clap::Args;
 use jiff::Timestamp;
 
-use super::ConfigFile;
+use super::{ConfigFile, TrainingRecords};
 
 #[derive(Debug, Args)]
 pub struct Retrain {
     #[command(flatten)]
     pub config: ConfigFile,
-    /// Train on records from this time on: RFC 3339, or back from now as in -7d; by default train.since
-    #[arg(
-        long,
-        value_name = "TIME",
-        allow_hyphen_values = true,
-        conflicts_with = "from_file"
-    )]
-    pub from: Option<String>,
-    /// Train on records before this time
-    #[arg(
-        long,
-        value_name = "TIME",
-        allow_hyphen_values = true,
-        conflicts_with = "from_file"
-    )]
-    pub to: Option<String>,
-    /// Train on this CSV or NDJSON file (also .gz) instead of the topic
-    #[arg(long, value_name = "FILE")]
-    pub from_file: Option<PathBuf>,
+    #[command(flatten)]
+    pub records: TrainingRecords,
     /// The stream has changed, and rightly: learn odd records too, and do not compare with the model that serves
     #[arg(long)]
     pub accept: bool,

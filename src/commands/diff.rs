@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::config::{Budget, Config};
 use crate::detect::{Detector, Model, Policy, Threshold};
+use crate::features::Renumbering;
 use crate::registry::Stored;
 
 /// Prints the two beside each other.
@@ -44,12 +45,9 @@ pub(super) fn print(config: &Config, one: &Stored, other: &Stored) -> anyhow::Re
         say!("  they read other fields: no row can be shown to both");
         return Ok(());
     }
-    let rows = rows_of_both(&one.model, &other.model);
-    say!("  severities of {} rows of both", rows.len());
-    let (left, right) = (
-        severities(&one.model, &rows)?,
-        severities(&other.model, &rows)?,
-    );
+    let severities = |model| severities(model, &one.model, &other.model);
+    let (left, right) = (severities(&one.model)?, severities(&other.model)?);
+    say!("  severities of {} rows of both", left.len());
     for (one, other) in left.iter().zip(&right) {
         say!("  {:26} {one:>24.3} {other:>24.3}", "");
     }
@@ -59,7 +57,7 @@ pub(super) fn print(config: &Config, one: &Stored, other: &Stored) -> anyhow::Re
         .map(|(one, other)| (one - other).abs());
     say!(
         "  mean distance {:.3}",
-        apart.sum::<f64>() / rows.len().max(1) as f64
+        apart.sum::<f64>() / left.len().max(1) as f64
     );
     Ok(())
 }
@@ -72,45 +70,18 @@ fn threshold(model: &Model, budget: Budget) -> String {
     }
 }
 
-/// The golden rows of both, as records with words: numbers of words mean something to one model alone.
-fn rows_of_both(one: &Model, other: &Model) -> Vec<Vec<Cell>> {
-    [one, other]
-        .into_iter()
-        .flat_map(|model| {
-            model.golden.iter().map(|golden| {
-                let cells = golden.row().into_iter().zip(&model.encoding.fields);
-                cells
-                    .map(|(cell, field)| {
-                        let word = (cell as usize).checked_sub(1);
-                        match word.and_then(|index| field.vocabulary.get(index)) {
-                            Some(word) => Cell::Word(word.clone()),
-                            None => Cell::Number(cell),
-                        }
-                    })
-                    .collect()
-            })
-        })
-        .collect()
-}
-
-enum Cell {
-    Number(f64),
-    Word(String),
-}
-
-fn severities(model: &Arc<Model>, rows: &[Vec<Cell>]) -> anyhow::Result<Vec<f64>> {
-    let fields = &model.encoding.fields;
-    let policy = Arc::new(Policy::open(fields.len()));
+/// What `model` says of the golden rows of `one` and then of those of `other`, each in its own numbers of words.
+fn severities(model: &Arc<Model>, one: &Model, other: &Model) -> anyhow::Result<Vec<f64>> {
+    let policy = Arc::new(Policy::open(model.encoding.fields.len()));
     let mut detector = Detector::new(Arc::clone(model), policy)?;
-    let mut cells = Vec::with_capacity(rows.len() * fields.len());
-    for row in rows {
-        cells.extend(row.iter().zip(fields).map(|(cell, field)| match cell {
-            Cell::Number(number) => *number,
-            Cell::Word(word) => {
-                let known = field.vocabulary.iter().position(|known| known == word);
-                known.map_or(0.0, |index| (index + 1) as f64)
-            }
-        }));
+    let mut cells = Vec::new();
+    for of in [one, other] {
+        let renumbering = Renumbering::between(&of.encoding, &model.encoding);
+        for golden in &of.golden {
+            let mut row = golden.row();
+            renumbering.apply(&mut row);
+            cells.extend(row);
+        }
     }
     let scored = detector.score(&cells)?;
     Ok(scored.iter().map(|scored| scored.severity()).collect())

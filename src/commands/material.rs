@@ -1,15 +1,19 @@
 //! Training records from a topic or a file.
 
 use std::path::Path;
+use std::time::Duration;
 
+use anyhow::Context;
 use indicatif::{ProgressBar, ProgressStyle};
+use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
+use crate::cli::TrainingRecords;
 use crate::config::Config;
 use crate::detect::hex;
 use crate::files;
 use crate::kafka::{Bounds, Connection, Reader};
-use crate::training::{Collection, Place, Source};
+use crate::training::{Collection, Place, Progress, Source};
 
 /// A bar on standard error; silent where that is no terminal.
 pub(crate) fn bar(length: u64, what: &'static str) -> ProgressBar {
@@ -20,6 +24,67 @@ pub(crate) fn bar(length: u64, what: &'static str) -> ProgressBar {
         bar.set_style(style);
     }
     bar
+}
+
+/// Shows how far a training is.
+pub(crate) fn advance(bar: &ProgressBar, at: Progress) {
+    bar.set_length(at.steps as u64);
+    bar.set_position(at.step as u64);
+    bar.set_message(format!("training, loss {:.3}", at.loss));
+}
+
+/// Reads what a command is to learn from.
+pub(super) fn collect(
+    config: &Config,
+    records: &TrainingRecords,
+) -> anyhow::Result<(Collection, Source)> {
+    match &records.from_file {
+        Some(path) => from_file(config, path),
+        None => from_topic(config, bounds(records, config)?),
+    }
+}
+
+/// The time range that was asked for; by default `train.since` back from now.
+fn bounds(records: &TrainingRecords, config: &Config) -> anyhow::Result<Bounds> {
+    let now = Timestamp::now();
+    let from = match &records.from {
+        Some(text) => time(text, now).context("--from")?,
+        None => now - config.train.since,
+    };
+    let to = records.to.as_ref();
+    let to = to.map(|text| time(text, now).context("--to")).transpose()?;
+    anyhow::ensure!(
+        to.is_none_or(|to| from < to),
+        "--from {from} is not before --to {}: swap them",
+        to.unwrap_or(now)
+    );
+    Ok(Bounds {
+        from_ms: Some(from.as_millisecond()),
+        to_ms: to.map(Timestamp::as_millisecond),
+        newest: None,
+    })
+}
+
+/// RFC 3339, or `-7d`: so long before `now`. Days have 24 hours.
+fn time(text: &str, now: Timestamp) -> anyhow::Result<Timestamp> {
+    let wanted = "a time as 2026-03-01T00:00:00Z, or one back from now as -7d or -90m, is wanted";
+    if let Some(back) = text.strip_prefix('-') {
+        let days = back
+            .strip_suffix('d')
+            .and_then(|days| days.parse::<u32>().ok());
+        let back = match days {
+            Some(days) => Duration::from_secs(u64::from(days) * 86_400),
+            None => back
+                .parse::<jiff::SignedDuration>()
+                .ok()
+                .and_then(|back| Duration::try_from(back).ok())
+                .with_context(|| format!("{text:?}: {wanted}"))?,
+        };
+        return now
+            .checked_sub(back)
+            .with_context(|| format!("{text:?}: {wanted}"));
+    }
+    text.parse().with_context(|| format!("{text:?}: {wanted}"))
 }
 
 /// Reads the records within `bounds` of the input topic, with a consumer of no group.
@@ -84,4 +149,26 @@ fn empty(config: &Config) -> anyhow::Result<Collection> {
     let train = &config.train;
     let collection = Collection::new(&config.fields, &config.input, train.max_rows)?;
     Ok(collection.seeded(train.seed))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_absolute_or_back_from_now() {
+        let now: Timestamp = "2026-03-08T00:00:00Z".parse().unwrap();
+        assert_eq!(
+            time("-7d", now).unwrap().to_string(),
+            "2026-03-01T00:00:00Z"
+        );
+        assert_eq!(
+            time("-90m", now).unwrap().to_string(),
+            "2026-03-07T22:30:00Z"
+        );
+        assert!(time("2026-03-01T00:00:00Z", now).unwrap() < now);
+        let error = time("yesterday", now).unwrap_err();
+        assert!(format!("{error:#}").contains("-7d"));
+    }
 }

@@ -79,8 +79,8 @@ pub(super) fn store(config: &Config) -> anyhow::Result<Store> {
 /// What the gate of a model said, if one has judged it.
 fn print_gate(store: &Store, version: &str, json: bool) -> anyhow::Result<()> {
     let ledger = store.ledger()?;
-    let entry = ledger.models.iter().find(|entry| entry.version == version);
-    if let Some(report) = entry
+    if let Some(report) = ledger
+        .get(version)
         .and_then(|entry| entry.gate.as_ref())
         .filter(|_| !json)
     {

@@ -8,7 +8,6 @@ use anyhow::Context;
 use rustix::process::{Resource, Rlimit, nice, setrlimit};
 use serde_json::{Value, json};
 
-use super::train::bounds;
 use super::{load, material, models, start_logging};
 use crate::cli;
 use crate::config::Config;
@@ -38,9 +37,8 @@ pub(super) fn run(arguments: &cli::Retrain) -> anyhow::Result<()> {
             store.folder().display()
         );
     };
-    let is_done = |slot| anyhow::Ok(store.ledger()?.slot >= Some(slot));
     if let Some(slot) = arguments.slot
-        && is_done(slot)?
+        && store.ledger()?.slot >= Some(slot)
     {
         return tell.end(&json!({"event": "done", "outcome": "done_before"}), || {
             format!("the slot of {slot} has been seen to")
@@ -48,13 +46,7 @@ pub(super) fn run(arguments: &cli::Retrain) -> anyhow::Result<()> {
     }
     let serving = serving(&config)?;
     tell.say(&json!({"event": "progress", "phase": "reading"}))?;
-    let (collection, source) = match &arguments.from_file {
-        Some(path) => material::from_file(&config, path)?,
-        None => {
-            let bounds = bounds(arguments.from.as_deref(), arguments.to.as_deref(), &config)?;
-            material::from_topic(&config, bounds)?
-        }
-    };
+    let (collection, source) = material::collect(&config, &arguments.records)?;
     let teaching = Teaching {
         config: &config,
         store: &store,
@@ -88,16 +80,17 @@ pub(super) fn run(arguments: &cli::Retrain) -> anyhow::Result<()> {
         slot: arguments.slot,
     };
     let added = store.admit(packed, admission)?;
-    conclude(&mut tell, &store, &added, &report, left_out)
+    conclude(&tell, &store, &added, &report, left_out)
 }
 
 /// Retrains on what came since `from`, whatever the model that serves says of it.
 pub(super) fn accept(config: &cli::ConfigFile, from: &str) -> anyhow::Result<()> {
     run(&cli::Retrain {
         config: config.clone(),
-        from: Some(from.to_owned()),
-        to: None,
-        from_file: None,
+        records: cli::TrainingRecords {
+            from: Some(from.to_owned()),
+            ..cli::TrainingRecords::default()
+        },
         accept: true,
         json: false,
         slot: None,
@@ -139,7 +132,7 @@ fn is_same(one: &Stored, other: &Stored) -> bool {
 }
 
 fn conclude(
-    tell: &mut Teller,
+    tell: &Teller,
     store: &Store,
     added: &Added,
     report: &Report,
@@ -147,8 +140,7 @@ fn conclude(
 ) -> anyhow::Result<()> {
     let version = &added.stored.version;
     let ledger = store.ledger()?;
-    let entry = ledger.models.iter().find(|entry| entry.version == *version);
-    let outcome = match entry.map(|entry| entry.state) {
+    let outcome = match ledger.get(version).map(|entry| entry.state) {
         Some(State::Serving) if added.serves => "serves",
         // The same rows, settings and seed have made a model that there was.
         Some(State::Serving | State::Archived) => "unchanged",
@@ -213,10 +205,7 @@ impl Teller {
 
     /// Goes on for as long as somebody listens.
     fn progress(&mut self, at: Progress) -> ControlFlow<()> {
-        self.bar.set_length(at.steps as u64);
-        self.bar.set_position(at.step as u64);
-        self.bar
-            .set_message(format!("training, loss {:.3}", at.loss));
+        material::advance(&self.bar, at);
         if self.said.is_some_and(|said| said.elapsed() < EVERY) {
             return ControlFlow::Continue(());
         }

@@ -4,14 +4,10 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use anyhow::Context;
-use jiff::Timestamp;
-
 use super::{load, material, start_logging};
 use crate::cli;
 use crate::config::{Budget, Config};
 use crate::daemon;
-use crate::kafka::Bounds;
 use crate::registry::{self, Added, Store, Stored};
 use crate::training::{Collection, Lesson};
 use crate::vae::Device;
@@ -25,20 +21,12 @@ pub(super) fn run(arguments: &cli::Train) -> anyhow::Result<()> {
     // What is missing is said before hours of records are read.
     let device = Device::open(&config.compute)?;
     let began = Instant::now();
-    let (collection, source) = match &arguments.from_file {
-        Some(path) => material::from_file(&config, path)?,
-        None => material::from_topic(
-            &config,
-            bounds(arguments.from.as_deref(), arguments.to.as_deref(), &config)?,
-        )?,
-    };
+    let (collection, source) = material::collect(&config, &arguments.records)?;
     let collected = Collected::of(&collection);
     let bar = material::bar(0, "training");
     let lesson = Lesson::new(collection, source)?.on(device);
     let mut model = lesson.learn(&config.train, &mut |at| {
-        bar.set_length(at.steps as u64);
-        bar.set_position(at.step as u64);
-        bar.set_message(format!("training, loss {:.3}", at.loss));
+        material::advance(&bar, at);
         ControlFlow::Continue(())
     })?;
     bar.finish_and_clear();
@@ -102,52 +90,6 @@ impl Collected {
                 .collect(),
         }
     }
-}
-
-/// The time range that was asked for; by default `train.since` back from now.
-pub(super) fn bounds(
-    from: Option<&str>,
-    to: Option<&str>,
-    config: &Config,
-) -> anyhow::Result<Bounds> {
-    let now = Timestamp::now();
-    let from = match from {
-        Some(text) => time(text, now).context("--from")?,
-        None => now - config.train.since,
-    };
-    let to = to.map(|text| time(text, now).context("--to")).transpose()?;
-    anyhow::ensure!(
-        to.is_none_or(|to| from < to),
-        "--from {from} is not before --to {}: swap them",
-        to.unwrap_or(now)
-    );
-    Ok(Bounds {
-        from_ms: Some(from.as_millisecond()),
-        to_ms: to.map(Timestamp::as_millisecond),
-        newest: None,
-    })
-}
-
-/// RFC 3339, or `-7d`: so long before `now`. Days have 24 hours.
-fn time(text: &str, now: Timestamp) -> anyhow::Result<Timestamp> {
-    let wanted = "a time as 2026-03-01T00:00:00Z, or one back from now as -7d or -90m, is wanted";
-    if let Some(back) = text.strip_prefix('-') {
-        let days = back
-            .strip_suffix('d')
-            .and_then(|days| days.parse::<u32>().ok());
-        let back = match days {
-            Some(days) => Duration::from_secs(u64::from(days) * 86_400),
-            None => back
-                .parse::<jiff::SignedDuration>()
-                .ok()
-                .and_then(|back| Duration::try_from(back).ok())
-                .with_context(|| format!("{text:?}: {wanted}"))?,
-        };
-        return now
-            .checked_sub(back)
-            .with_context(|| format!("{text:?}: {wanted}"));
-    }
-    text.parse().with_context(|| format!("{text:?}: {wanted}"))
 }
 
 fn print_summary(
@@ -270,27 +212,5 @@ fn describe(budget: Budget) -> String {
     match budget {
         Budget::Share(share) => format!("{} %", share * 100.0),
         Budget::PerDay(alerts) => format!("{alerts} a day at the rate of these rows"),
-    }
-}
-
-#[cfg(test)]
-#[allow(clippy::unwrap_used)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn times_are_absolute_or_back_from_now() {
-        let now: Timestamp = "2026-03-08T00:00:00Z".parse().unwrap();
-        assert_eq!(
-            time("-7d", now).unwrap().to_string(),
-            "2026-03-01T00:00:00Z"
-        );
-        assert_eq!(
-            time("-90m", now).unwrap().to_string(),
-            "2026-03-07T22:30:00Z"
-        );
-        assert!(time("2026-03-01T00:00:00Z", now).unwrap() < now);
-        let error = time("yesterday", now).unwrap_err();
-        assert!(format!("{error:#}").contains("-7d"));
     }
 }

@@ -59,7 +59,7 @@ const TRAINING_DATA: [(&str, TrainingData); 2] = [
 
 impl Model {
     pub(super) fn read(mut section: Section<'_>, surroundings: &Surroundings) -> Option<Self> {
-        let path = section.or("path", "model.safetensors", file);
+        let path = section.or("path", "model.safetensors", file("model.safetensors"));
         let keep = section.or("keep", "10", whole(1..=10_000));
         let store = section.optional("store", folder);
         section.finish();
@@ -105,14 +105,13 @@ impl Train {
     }
 }
 
-fn file(text: &str) -> Result<PathBuf, Wrong> {
-    let good = !text.trim().is_empty() && !text.ends_with('/');
-    good.then(|| PathBuf::from(text)).ok_or_else(|| {
-        Wrong::new(
-            "is not a file",
-            "write a path such as \"model.safetensors\"",
-        )
-    })
+/// The path of a file, such as `example`.
+pub(super) fn file(example: &str) -> impl Fn(&str) -> Result<PathBuf, Wrong> {
+    move |text| {
+        let good = !text.trim().is_empty() && !text.ends_with('/');
+        good.then(|| PathBuf::from(text))
+            .ok_or_else(|| Wrong::new("is not a file", format!("write a path such as {example:?}")))
+    }
 }
 
 fn folder(text: &str) -> Result<PathBuf, Wrong> {

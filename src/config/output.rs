@@ -6,7 +6,7 @@ use super::error::Wrong;
 use super::name;
 use super::quantity::one_of;
 use super::secret::Secret;
-use super::section::{Presence, Section};
+use super::section::Section;
 use super::source::Surroundings;
 
 /// A shorter key could be guessed by trying.
@@ -65,7 +65,7 @@ impl Output {
         let record = section.or("record", "full", one_of(&COPIED));
         let redact = section.list("redact", "[]", 0..=MOST_REDACTED, name::path);
         let redact = redact.and_then(|paths| without_repeats(&mut section, paths));
-        let redact_key = redact_key(&mut section, surroundings);
+        let redact_key = Secret::optional(&mut section, "redact_key", surroundings, long_enough);
         let lacks_key = redact.as_ref().is_some_and(|paths| !paths.is_empty())
             && matches!(redact_key, Some(None));
         if lacks_key {
@@ -141,18 +141,10 @@ fn without_repeats(section: &mut Section<'_>, paths: Vec<String>) -> Option<Vec<
     None
 }
 
-fn redact_key(section: &mut Section<'_>, surroundings: &Surroundings) -> Option<Option<Secret>> {
-    let Some(reference) = section.raw("redact_key", Presence::Optional) else {
-        return Some(None);
-    };
-    let key = Secret::resolve(&reference, surroundings).and_then(|key| {
-        if key.expose().len() >= SHORTEST_KEY {
-            return Ok(key);
-        }
-        let problem = format!("is shorter than {SHORTEST_KEY} bytes: it could be guessed");
-        Err(Wrong::new(problem, "make one with `openssl rand -hex 32`"))
-    });
-    key.map_err(|wrong| section.refuse("redact_key", None, wrong))
-        .ok()
-        .map(Some)
+fn long_enough(key: &Secret) -> Result<(), Wrong> {
+    if key.expose().len() >= SHORTEST_KEY {
+        return Ok(());
+    }
+    let problem = format!("is shorter than {SHORTEST_KEY} bytes: it could be guessed");
+    Err(Wrong::new(problem, "make one with `openssl rand -hex 32`"))
 }

@@ -7,6 +7,7 @@ use croner::Cron;
 use jiff::tz::TimeZone;
 
 use super::error::Wrong;
+use super::model::file;
 use super::quantity::{bytes, duration, number, one_of, whole};
 use super::section::Section;
 use super::source::Surroundings;
@@ -73,7 +74,7 @@ impl Retrain {
         let gate_share = section.or("gate_share", "0.1", shares);
         let threads = section.or("threads", "1", whole(1..=256));
         let memory = section.optional("memory", bytes(256 << 20..=1 << 50));
-        let cases = section.optional("cases", file);
+        let cases = section.optional("cases", file("cases.ndjson"));
         let promote = section.or("promote", "true", one_of(&SWITCH));
         let limits = || number(|limit| limit >= 0.0, "0 or more");
         let elbo_tolerance = section.or("elbo_tolerance", "1", limits());
@@ -100,12 +101,6 @@ impl Retrain {
             },
         })
     }
-}
-
-fn file(text: &str) -> Result<PathBuf, Wrong> {
-    let good = !text.trim().is_empty() && !text.ends_with('/');
-    good.then(|| PathBuf::from(text))
-        .ok_or_else(|| Wrong::new("is not a file", "write a path such as \"cases.ndjson\""))
 }
 
 fn expression(text: &str) -> Result<String, Wrong> {

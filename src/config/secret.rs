@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use ::config::{Value, ValueKind};
 
 use super::error::Wrong;
+use super::section::{Presence, Section};
 use super::source::Surroundings;
 use super::value::scalar;
 
@@ -43,6 +44,24 @@ impl Secret {
     /// The value itself: only to hand it to the library that needs it.
     pub fn expose(&self) -> &str {
         &self.value
+    }
+
+    /// Reads the secret at `name`, which may be left out, and has `check` look at it.
+    pub(super) fn optional(
+        section: &mut Section<'_>,
+        name: &str,
+        surroundings: &Surroundings,
+        check: impl Fn(&Secret) -> Result<(), Wrong>,
+    ) -> Option<Option<Secret>> {
+        let Some(reference) = section.raw(name, Presence::Optional) else {
+            return Some(None);
+        };
+        let secret = Secret::resolve(&reference, surroundings);
+        let secret = secret.and_then(|secret| check(&secret).map(|()| secret));
+        secret
+            .map_err(|wrong| section.refuse(name, None, wrong))
+            .ok()
+            .map(Some)
     }
 
     /// Reads the secret that `{ file = "…" }` or `{ env = "…" }` names.

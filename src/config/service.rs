@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use super::error::Wrong;
 use super::quantity::one_of;
 use super::secret::Secret;
-use super::section::{Presence, Section};
+use super::section::Section;
 use super::source::Surroundings;
 
 /// `[http]`: metrics, health and status.
@@ -49,16 +49,7 @@ const FORMATS: [(&str, Format); 2] = [("human", Format::Human), ("json", Format:
 impl Http {
     pub(super) fn read(mut section: Section<'_>, surroundings: &Surroundings) -> Option<Self> {
         let bind = section.or("bind", "127.0.0.1:9464", address);
-        let token = match section.raw("token", Presence::Optional) {
-            None => Some(None),
-            Some(reference) => match Secret::resolve(&reference, surroundings) {
-                Ok(token) => Some(Some(token)),
-                Err(wrong) => {
-                    section.refuse("token", None, wrong);
-                    None
-                }
-            },
-        };
+        let token = Secret::optional(&mut section, "token", surroundings, |_| Ok(()));
         section.finish();
         Some(Self {
             bind: bind?,

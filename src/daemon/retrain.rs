@@ -187,10 +187,11 @@ impl Retrainer {
     }
 
     fn due(&self) -> Option<Timestamp> {
+        let schedule = self.schedule.as_ref()?;
         // A ledger that cannot be read is said elsewhere.
         let seen_to = self.store.ledger().ok()?.slot;
         let done = seen_to.map_or(self.past, |seen| seen.max(self.past));
-        self.schedule.as_ref()?.due(Timestamp::now(), done)
+        schedule.due(Timestamp::now(), done)
     }
 
     /// A part of the jitter, another one in every process.

@@ -43,15 +43,22 @@ pub struct FieldDrift {
 }
 
 impl Tally {
+    /// An empty one for rows with the fields of `profile`.
+    pub fn new(profile: &Profile) -> Tally {
+        let bins = profile.fields.iter().map(|field| field.shares().len());
+        Tally {
+            bins: vec![0; bins.sum()],
+            missing: vec![0; profile.fields.len()],
+            ..Tally::default()
+        }
+    }
+
     pub fn rows(&self) -> u32 {
         self.rows
     }
 
-    /// Counts one row.
+    /// Counts one row. `profile` is the one that the tally was made for.
     pub fn add(&mut self, profile: &Profile, cells: &[f64], scored: &Scored) {
-        let bins = profile.fields.iter().map(|field| field.shares().len());
-        self.bins.resize(bins.sum(), 0);
-        self.missing.resize(profile.fields.len(), 0);
         let mut first = 0;
         for ((field, cell), missing) in profile.fields.iter().zip(cells).zip(&mut self.missing) {
             if cell.is_nan() {

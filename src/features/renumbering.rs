@@ -11,15 +11,29 @@ pub struct Renumbering {
 }
 
 impl Renumbering {
-    /// From the cells of `rows` to those of `encoding`, which has the same fields in the same order.
-    pub fn new(rows: &[FieldSpec], encoding: &Encoding) -> Renumbering {
-        let fields = rows.iter().zip(&encoding.fields).map(|(from, to)| {
+    /// From the cells of rows to those of `encoding`, which has the same fields in the same order.
+    pub fn of_rows(rows: &[FieldSpec], encoding: &Encoding) -> Renumbering {
+        let words = rows.iter().map(|field| (field.kind, &field.words[..]));
+        Renumbering::new(words, encoding)
+    }
+
+    /// From the cells of one model to those of another, which has the same fields in the same order.
+    pub fn between(from: &Encoding, to: &Encoding) -> Renumbering {
+        let fields = from.fields.iter();
+        Renumbering::new(fields.map(|field| (field.kind, &field.vocabulary[..])), to)
+    }
+
+    fn new<'a>(
+        from: impl Iterator<Item = (Kind, &'a [String])>,
+        encoding: &Encoding,
+    ) -> Renumbering {
+        let fields = from.zip(&encoding.fields).map(|((kind, words), to)| {
             let number = |word| {
                 let known = to.vocabulary.iter().position(|known| known == word);
                 known.map_or(0.0, |index| (index + 1) as f64)
             };
-            (from.kind == Kind::Categorical).then(|| {
-                let numbers = from.words.iter().map(number);
+            (kind == Kind::Categorical).then(|| {
+                let numbers = words.iter().map(number);
                 std::iter::once(0.0).chain(numbers).collect()
             })
         });
@@ -71,7 +85,7 @@ mod tests {
                 field("x", Kind::Numeric, &[]),
             ],
         };
-        let renumbering = Renumbering::new(&[rows, number], &encoding);
+        let renumbering = Renumbering::of_rows(&[rows, number], &encoding);
         for (word, expected) in [(0.0, 0.0), (1.0, 0.0), (2.0, 2.0), (3.0, 1.0), (9.0, 0.0)] {
             let mut row = [word, 7.5];
             renumbering.apply(&mut row);

@@ -40,13 +40,13 @@ impl<L: LabelSet, M: Single> Instrument for Family<L, M> {
     }
 }
 
-/// One counter per configured field, in the order of the configuration.
+/// One instrument per configured field, in the order of the configuration.
 #[derive(Debug)]
-pub struct ByField {
-    series: Vec<IntCounter>,
+pub struct ByField<M> {
+    series: Vec<M>,
 }
 
-impl ByField {
+impl ByField<IntCounter> {
     /// Adds a batch's counts: the i-th goes to the i-th field.
     pub fn add(&self, counts: &[u64]) {
         for (counter, &count) in self.series.iter().zip(counts) {
@@ -57,31 +57,7 @@ impl ByField {
     }
 }
 
-impl Instrument for ByField {
-    const KIND: Kind = Kind::Counter;
-    const LABELS: &'static [Label] = &[Label {
-        name: "field",
-        values: Values::Bounded("the path of each configured field"),
-    }];
-
-    fn register(declaration: &Declaration, place: &Place) -> prometheus::Result<Self> {
-        let series = place.fields.iter().map(|path| {
-            let labels = HashMap::from([("field".to_owned(), path.clone())]);
-            IntCounter::labelled(declaration, labels, place)
-        });
-        Ok(Self {
-            series: series.collect::<Result<_, _>>()?,
-        })
-    }
-}
-
-/// One gauge per configured field, in the order of the configuration.
-#[derive(Debug)]
-pub struct GaugeByField {
-    series: Vec<Gauge>,
-}
-
-impl GaugeByField {
+impl ByField<Gauge> {
     /// The i-th value is that of the i-th field.
     pub fn set(&self, values: impl Iterator<Item = f64>) {
         for (gauge, value) in self.series.iter().zip(values) {
@@ -90,8 +66,8 @@ impl GaugeByField {
     }
 }
 
-impl Instrument for GaugeByField {
-    const KIND: Kind = Kind::Gauge;
+impl<M: Single> Instrument for ByField<M> {
+    const KIND: Kind = M::KIND;
     const LABELS: &'static [Label] = &[Label {
         name: "field",
         values: Values::Bounded("the path of each configured field"),
@@ -100,7 +76,7 @@ impl Instrument for GaugeByField {
     fn register(declaration: &Declaration, place: &Place) -> prometheus::Result<Self> {
         let series = place.fields.iter().map(|path| {
             let labels = HashMap::from([("field".to_owned(), path.clone())]);
-            Gauge::labelled(declaration, labels, place)
+            M::labelled(declaration, labels, place)
         });
         Ok(Self {
             series: series.collect::<Result<_, _>>()?,

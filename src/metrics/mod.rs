@@ -19,7 +19,7 @@ mod labels;
 mod scores;
 
 pub use declare::{Declaration, Kind, Label, LabelSet, LabelValue, Values};
-pub use family::{BuildInfo, ByField, ByPartition, DeviceInfo, Family, GaugeByField, ModelInfo};
+pub use family::{BuildInfo, ByField, ByPartition, DeviceInfo, Family, ModelInfo};
 pub use labels::{
     Bound, CommitResult, DeadLetterClass, Disposition, OutputTopic, PublishError, Queue, Rebalance,
     RetrainOutcome, SkipReason, Stage,
@@ -105,11 +105,11 @@ declare::metrics! {
         /// Models that were to take over and could not: damaged, or made for another configuration.
         models_refused: IntCounter = "outlierd_models_refused_total" in "models",
         /// Population stability index of a field's last 2048 rows that were looked at, beside the training rows: below 0.1 is little, above 0.25 much.
-        drift_psi: GaugeByField = "outlierd_drift_psi" in "index",
+        drift_psi: ByField<Gauge> = "outlierd_drift_psi" in "index",
         /// Kolmogorov and Smirnov's statistic of the same rows.
-        drift_ks: GaugeByField = "outlierd_drift_ks" in "distance",
+        drift_ks: ByField<Gauge> = "outlierd_drift_ks" in "distance",
         /// Share of the same rows without the field, less that of training.
-        drift_missing: GaugeByField = "outlierd_drift_missing" in "share of records",
+        drift_missing: ByField<Gauge> = "outlierd_drift_missing" in "share of records",
         /// Population stability index of the p-values of the same rows: how far from uniform they are.
         drift_score: Gauge = "outlierd_drift_score" in "index",
         /// Mean evidence lower bound of the same rows, less that of held-out training rows.
@@ -125,9 +125,9 @@ declare::metrics! {
         /// Models that were refused since the one that serves began to.
         retrain_refusals: IntGauge = "outlierd_retrain_refusals" in "models",
         /// Cells that the model did not see: absent, null, or of a wrong type under the mask policy.
-        missing_cells: ByField = "outlierd_missing_cells_total" in "cells",
+        missing_cells: ByField<IntCounter> = "outlierd_missing_cells_total" in "cells",
         /// Cells whose category the model was not trained on.
-        unknown_categories: ByField = "outlierd_unknown_categories_total" in "cells",
+        unknown_categories: ByField<IntCounter> = "outlierd_unknown_categories_total" in "cells",
 
         /// Changes of this instance's partitions.
         rebalances: Family<Rebalance, IntCounter> = "outlierd_rebalances_total" in "rebalances",

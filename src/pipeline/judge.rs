@@ -154,7 +154,7 @@ impl Judge {
                         judged.scores[row.record - first] = scored.score;
                     }
                 }
-                self.tally(rows, &mut judged.tally);
+                judged.tally = self.tally(rows);
                 (0..rows).for_each(|row| self.decide(batch, row, &mut judged));
             }
             Err(error) => {
@@ -170,15 +170,17 @@ impl Judge {
     }
 
     /// Counts some of the rows that were scored, evenly over the batch.
-    fn tally(&self, rows: usize, tally: &mut Tally) {
+    fn tally(&self, rows: usize) -> Tally {
         let profile = &self.detector.model().profile;
+        let mut tally = Tally::new(profile);
         if profile.fields.is_empty() {
-            return;
+            return tally;
         }
         for row in (0..rows).step_by((rows / TALLIED).max(1)) {
             let cells = &self.cells[row * self.fields..][..self.fields];
             tally.add(profile, cells, &self.detector.scored()[row]);
         }
+        tally
     }
 
     /// Bytes to cells; what cannot be scored gets its disposition here.

@@ -18,7 +18,7 @@ use super::publish::Publish;
 use super::report::Reporter;
 use super::sandbox::{Probe, Sandbox};
 use super::score::{self, Control, Work};
-use super::succession::{self, Serving, Succession};
+use super::succession::{Judging, Serving, Succession};
 use super::thresholds::{Thresholds, Verdicts};
 use super::watch::Watch;
 use super::{Batch, LineError, Redaction};
@@ -95,7 +95,11 @@ impl Line {
         let dealer = Dealer::new(to_score);
         let (alive, ended) = bounded(0);
         let intake = join_group(parts, &dealer, ended.clone())?;
-        let judging = judging(config, &parts.serving, &parts.metrics);
+        let judging = Judging {
+            config,
+            serving: &parts.serving,
+            metrics: &parts.metrics,
+        };
         let verdicts = judging.deciding()?.map(|(budget, judge)| Verdicts {
             thresholds: Thresholds::new(budget, Arc::clone(&parts.metrics)),
             judge,
@@ -222,7 +226,11 @@ impl Line {
         metrics: &Arc<Metrics>,
     ) -> Result<(), LineError> {
         let number = self.successions + 1;
-        let judging = judging(config, serving, metrics);
+        let judging = Judging {
+            config,
+            serving,
+            metrics,
+        };
         let succession = Succession::prepare(number, &judging, self.threads)?;
         self.successions = number;
         // A line that has ended starts over with the new model.
@@ -300,18 +308,6 @@ fn join_group(
         &parts.metrics,
         Box::new(let_go),
     )
-}
-
-fn judging<'a>(
-    config: &'a Config,
-    serving: &'a Arc<Serving>,
-    metrics: &'a Arc<Metrics>,
-) -> succession::Work<'a> {
-    succession::Work {
-        config,
-        serving,
-        metrics,
-    }
 }
 
 fn messages(parts: &Parts<'_>, intake: &Intake) -> Messages {

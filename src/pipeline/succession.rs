@@ -43,17 +43,17 @@ pub(super) fn number(by: &By) -> u64 {
 impl Succession {
     pub(super) fn prepare(
         number: u64,
-        work: &Work<'_>,
+        judging: &Judging<'_>,
         threads: usize,
     ) -> Result<Succession, JudgeError> {
         let judges = (0..threads)
-            .map(|_| work.scoring())
+            .map(|_| judging.scoring())
             .collect::<Result<_, _>>()?;
         Ok(Succession {
             number,
-            serving: Arc::clone(work.serving),
+            serving: Arc::clone(judging.serving),
             judges: Mutex::new(judges),
-            verdicts: Mutex::new(work.deciding()?),
+            verdicts: Mutex::new(judging.deciding()?),
         })
     }
 
@@ -71,13 +71,13 @@ impl Succession {
 }
 
 /// What judges are made from.
-pub(super) struct Work<'a> {
+pub(super) struct Judging<'a> {
     pub(super) config: &'a Config,
     pub(super) serving: &'a Arc<Serving>,
     pub(super) metrics: &'a Arc<Metrics>,
 }
 
-impl Work<'_> {
+impl Judging<'_> {
     /// A judge for a score thread.
     pub(super) fn scoring(&self) -> Result<Judge, JudgeError> {
         let mut judge = self

@@ -139,6 +139,11 @@ impl Ledger {
         self.in_state(State::Archived).rev()
     }
 
+    /// What a version is; none if it is unknown.
+    pub fn get(&self, version: &str) -> Option<&Entry> {
+        self.models.iter().find(|entry| entry.version == version)
+    }
+
     /// The version that `beginning` is the beginning of.
     ///
     /// # Errors

@@ -201,16 +201,12 @@ impl Store {
             if let Some(slot) = slot {
                 ledger.pass(slot);
             }
-            let mut known = ledger
-                .models
-                .iter()
-                .filter(|entry| entry.version == *version);
-            if known.any(|entry| matches!(entry.state, State::Serving | State::Archived)) {
+            let state = ledger.get(version).map(|entry| entry.state);
+            if matches!(state, Some(State::Serving | State::Archived)) {
                 // The same rows have made the same model: what was decided of it stands.
                 return Ok((false, Vec::new()));
             }
-            let path = self.path(version);
-            whole::write(&path, &bytes).map_err(|source| StoreError::Io { path, source })?;
+            self.write(version, &bytes)?;
             let passed = report.passed();
             ledger.add(version, parent, now);
             ledger.judge(version, report, now)?;
@@ -259,8 +255,7 @@ impl Store {
         let stored = file::from_bytes(bytes, from)?;
         let (version, parent) = (&stored.version, stored.manifest.provenance.parent.clone());
         let (serves, pruned) = self.change(|ledger, now| {
-            let path = self.path(version);
-            whole::write(&path, bytes).map_err(|source| StoreError::Io { path, source })?;
+            self.write(version, bytes)?;
             let is_first = ledger.models.is_empty();
             ledger.add(version, parent, now);
             if is_first {
@@ -288,6 +283,12 @@ impl Store {
             source,
         })?;
         Ok(stored)
+    }
+
+    /// Writes the file of a version.
+    fn write(&self, version: &str, bytes: &[u8]) -> Result<(), StoreError> {
+        let path = self.path(version);
+        whole::write(&path, bytes).map_err(|source| StoreError::Io { path, source })
     }
 
     /// Removes the file of a version, if there is one.

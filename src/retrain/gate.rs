@@ -3,14 +3,11 @@
 use std::mem::discriminant;
 use std::sync::Arc;
 
+use super::scoring::{Rows, ScoringError};
 use crate::config::Gate;
-use crate::detect::{Detector, Model, Policy};
-use crate::features::{Encoding, FieldSpec, Part, Renumbering, Table};
+use crate::detect::{Detector, Model};
+use crate::features::{Encoding, Part};
 use crate::registry::{Check, Report};
-use crate::vae::{RowsError, WeightError};
-
-/// Rows scored at a time.
-const BLOCK: usize = 1024;
 
 /// Of the rows, so many at either end do not count in a mean: a few absurd ones would decide it.
 const TRIMMED: f64 = 0.05;
@@ -20,15 +17,6 @@ const CHANCE: f64 = 3.0;
 
 /// Fewer rows than this say too little.
 const LEAST_ROWS: usize = 50;
-
-/// Why a model could not be measured.
-#[derive(Debug, thiserror::Error)]
-pub enum GateError {
-    #[error(transparent)]
-    Weights(#[from] WeightError),
-    #[error(transparent)]
-    Rows(#[from] RowsError),
-}
 
 /// What a model says of the gate's rows.
 struct Opinion {
@@ -40,13 +28,7 @@ struct Opinion {
     broken: usize,
 }
 
-/// The gate's rows, and what the numbers of their words mean.
-pub struct Rows<'a> {
-    pub fields: &'a [FieldSpec],
-    pub table: &'a Table,
-}
-
-/// Measures `candidate`, whose threshold on p is `threshold`, and beside it what serves, if that reads the same fields.
+/// Measures `candidate`, whose threshold on p is `threshold`, and beside it what serves, which reads the same fields.
 /// With `waive` what compares the two does not count: the stream has changed, and somebody knows.
 ///
 /// # Errors
@@ -58,9 +40,7 @@ pub fn gate(
     threshold: f64,
     limits: &Gate,
     waive: bool,
-) -> Result<Report, GateError> {
-    let serving =
-        serving.filter(|(_, model)| model.schema_fingerprint() == candidate.schema_fingerprint());
+) -> Result<Report, ScoringError> {
     let common = match serving {
         Some((_, model)) => common_fields(&candidate.encoding, &model.encoding),
         None => vec![true; candidate.encoding.fields.len()],
@@ -160,34 +140,24 @@ fn common_fields(one: &Encoding, other: &Encoding) -> Vec<bool> {
 }
 
 impl Opinion {
-    fn of(model: &Arc<Model>, rows: &Rows<'_>, common: &[bool]) -> Result<Opinion, GateError> {
+    fn of(model: &Arc<Model>, rows: &Rows<'_>, common: &[bool]) -> Result<Opinion, ScoringError> {
         let fields = model.encoding.fields.len();
-        let policy = Arc::new(Policy::open(fields));
-        let mut detector = Detector::new(Arc::clone(model), policy)?;
-        let renumbering = Renumbering::new(rows.fields, &model.encoding);
         let mut found = Opinion {
             elbo: Vec::new(),
             severity: Vec::new(),
             p: Vec::new(),
             broken: 0,
         };
-        let mut cells = Vec::with_capacity(BLOCK * fields);
-        for first in (0..rows.table.rows()).step_by(BLOCK) {
-            cells.clear();
-            for row in first..(first + BLOCK).min(rows.table.rows()) {
-                let at = cells.len();
-                cells.extend_from_slice(rows.table.row(row));
-                renumbering.apply(&mut cells[at..]);
-            }
-            for scored in detector.score(&cells)? {
+        rows.score(model, |detector, _, cells| {
+            for scored in detector.scored() {
                 found.broken += usize::from(!scored.score.is_finite());
                 found.severity.push(scored.severity());
                 found.p.push(scored.p);
             }
             for (row, cells) in cells.chunks_exact(fields).enumerate() {
-                found.elbo.push(elbo(&detector, row, cells, common));
+                found.elbo.push(elbo(detector, row, cells, common));
             }
-        }
+        })?;
         Ok(found)
     }
 }

@@ -9,12 +9,14 @@ mod cases;
 mod clock;
 mod gate;
 mod schedule;
+mod scoring;
 mod teach;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests;
 
 pub use cases::CasesError;
-pub use gate::{GateError, Rows, gate};
+pub use gate::gate;
 pub use schedule::Schedule;
+pub use scoring::{Rows, ScoringError};
 pub use teach::{Taught, TeachError, Teaching, teach};

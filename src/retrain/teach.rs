@@ -4,16 +4,13 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use super::cases::{self, CasesError};
-use super::gate::{GateError, Rows, gate};
+use super::gate::gate;
+use super::scoring::{Rows, ScoringError};
 use crate::config::Config;
-use crate::detect::{Detector, Model, Policy, Threshold};
-use crate::features::{Renumbering, Table};
+use crate::detect::{Model, Threshold};
 use crate::registry::{ModelError, Report, Store, Stored};
 use crate::training::{Collection, Lesson, Progress, Source, TrainingError};
-use crate::vae::{Device, RowsError, WeightError};
-
-/// Rows scored at a time.
-const BLOCK: usize = 1024;
+use crate::vae::Device;
 
 /// Why there is no candidate.
 #[derive(Debug, thiserror::Error)]
@@ -21,11 +18,9 @@ pub enum TeachError {
     #[error(transparent)]
     Training(#[from] TrainingError),
     #[error("the model that serves cannot score the rows: {0}")]
-    Weights(#[from] WeightError),
-    #[error("the model that serves cannot score the rows: {0}")]
-    Rows(#[from] RowsError),
+    Serving(ScoringError),
     #[error("the gate cannot measure: {0}")]
-    Gate(#[from] GateError),
+    Gate(ScoringError),
     #[error(transparent)]
     Cases(#[from] CasesError),
     #[error("what was learnt does not come back from its bytes: {0}")]
@@ -73,7 +68,8 @@ pub fn teach(
         .serving
         .filter(|stored| reads(&stored.model, &lesson));
     let odd = match serving.filter(|_| !teaching.accept) {
-        Some(stored) => odd_rows(&stored.model, &lesson, settings.leave_out_severity)?,
+        Some(stored) => odd_rows(&stored.model, &lesson, settings.leave_out_severity)
+            .map_err(TeachError::Serving)?,
         None => Vec::new(),
     };
     let left_out = odd.len();
@@ -97,7 +93,8 @@ pub fn teach(
         threshold.p,
         &settings.gate,
         teaching.accept,
-    )?;
+    )
+    .map_err(TeachError::Gate)?;
     if let Some(path) = &settings.cases {
         let check = cases::check(path, teaching.config, candidate, threshold.p)?;
         report.checks.push(check);
@@ -123,22 +120,20 @@ fn reads(model: &Model, lesson: &Lesson) -> bool {
 }
 
 /// The rows that `model` finds odder than `severity`.
-fn odd_rows(model: &Arc<Model>, lesson: &Lesson, severity: f64) -> Result<Vec<usize>, TeachError> {
-    let rows: &Table = lesson.rows();
-    let policy = Arc::new(Policy::open(rows.fields()));
-    let mut detector = Detector::new(Arc::clone(model), policy)?;
-    let renumbering = Renumbering::new(lesson.fields(), &model.encoding);
-    let (mut odd, mut cells) = (Vec::new(), Vec::new());
-    for first in (0..rows.rows()).step_by(BLOCK) {
-        cells.clear();
-        for row in first..(first + BLOCK).min(rows.rows()) {
-            let at = cells.len();
-            cells.extend_from_slice(rows.row(row));
-            renumbering.apply(&mut cells[at..]);
-        }
-        let scored = detector.score(&cells)?.iter().enumerate();
+fn odd_rows(
+    model: &Arc<Model>,
+    lesson: &Lesson,
+    severity: f64,
+) -> Result<Vec<usize>, ScoringError> {
+    let rows = Rows {
+        fields: lesson.fields(),
+        table: lesson.rows(),
+    };
+    let mut odd = Vec::new();
+    rows.score(model, |detector, first, _| {
+        let scored = detector.scored().iter().enumerate();
         let found = scored.filter(|(_, scored)| scored.severity() > severity);
         odd.extend(found.map(|(row, _)| first + row));
-    }
+    })?;
     Ok(odd)
 }

@@ -10,9 +10,7 @@ use super::harness::{Broker, Client, Outlierd, Record, Setup, outlierd, until};
 fn setup(address: &str) -> Setup {
     Setup::new(address)
         .set("line", "batch_rows", "64")
-        .set("model", "path", "")
-        .set("model", "store", "\"models\"")
-        .set("train", "floors", "[0.5]")
+        .with_store()
 }
 
 fn train(setup: &Setup, rows: &[String]) {

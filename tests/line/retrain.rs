@@ -10,9 +10,7 @@ use super::harness::{
 
 fn setup(address: &str) -> Setup {
     Setup::new(address)
-        .set("model", "path", "")
-        .set("model", "store", "\"models\"")
-        .set("train", "floors", "[0.5]")
+        .with_store()
         .set("train", "max_steps", "300")
 }
 

@@ -60,15 +60,20 @@ impl Scores {
         self.nll.len()
     }
 
-    /// Makes room for what is said by row of `rows` rows; there is nothing by head, by column and by unit then.
-    #[cfg(any(test, feature = "cuda"))]
-    pub(in crate::vae) fn fit_by_row(&mut self, rows: usize) {
-        for by_row in [
+    /// What is said by row.
+    fn by_row(&mut self) -> [&mut Vec<f32>; 4] {
+        [
             &mut self.nll,
             &mut self.kl,
             &mut self.squared_error,
             &mut self.code_nll,
-        ] {
+        ]
+    }
+
+    /// Makes room for what is said by row of `rows` rows; there is nothing by head, by column and by unit then.
+    #[cfg(any(test, feature = "cuda"))]
+    pub(in crate::vae) fn fit_by_row(&mut self, rows: usize) {
+        for by_row in self.by_row() {
             by_row.resize(rows, 0.0);
         }
         for finer in [
@@ -83,17 +88,11 @@ impl Scores {
         }
     }
 
-    /// Puts what was found of `count` rows, row `first` the first of them, into their places: all `nll`, all `kl`, all
-    /// `squared_error`, all `code_nll`.
+    /// Puts what was found of `count` rows, row `first` the first of them, into their places: in the order of
+    /// [`Self::by_row`].
     #[cfg(any(test, feature = "cuda"))]
     pub(in crate::vae) fn place_by_row(&mut self, first: usize, count: usize, found: &[f32]) {
-        let places = [
-            &mut self.nll,
-            &mut self.kl,
-            &mut self.squared_error,
-            &mut self.code_nll,
-        ];
-        for (place, found) in places.into_iter().zip(found.chunks_exact(count)) {
+        for (place, found) in self.by_row().into_iter().zip(found.chunks_exact(count)) {
             place[first..][..count].copy_from_slice(found);
         }
     }
@@ -101,12 +100,7 @@ impl Scores {
     /// Makes room for `rows` rows.
     pub(super) fn fit(&mut self, rows: usize, shape: &Shape, strides: &Strides) {
         let (width, heads) = (shape.width(), shape.heads.len());
-        for by_row in [
-            &mut self.nll,
-            &mut self.kl,
-            &mut self.squared_error,
-            &mut self.code_nll,
-        ] {
+        for by_row in self.by_row() {
             by_row.resize(rows, 0.0);
         }
         for by_head in [&mut self.head_nll, &mut self.head_squared] {

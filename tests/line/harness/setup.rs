@@ -69,6 +69,13 @@ impl Setup {
         self
     }
 
+    /// Its model is the one that serves in a store, the folder `models`, and is made in a moment.
+    pub fn with_store(self) -> Setup {
+        self.set("model", "path", "")
+            .set("model", "store", "\"models\"")
+            .set("train", "floors", "[0.5]")
+    }
+
     pub fn fields(mut self, fields: &str) -> Setup {
         self.fields = fields.to_owned();
         self
