@@ -89,7 +89,7 @@ fn check_reading(config: &Config, connection: &Connection) -> std::io::Result<us
 }
 
 fn check_model(config: &Config) -> std::io::Result<usize> {
-    let fitted = registry::serving(&config.model)
+    let fitted = registry::serving(config)
         .map_err(anyhow::Error::from)
         .and_then(|stored| Ok((daemon::policy(config, &stored.model)?, stored)));
     match fitted {

@@ -62,6 +62,7 @@ fn bounds(records: &TrainingRecords, config: &Config) -> anyhow::Result<Bounds> 
         from_ms: Some(from.as_millisecond()),
         to_ms: to.map(Timestamp::as_millisecond),
         newest: None,
+        only: None,
     })
 }
 

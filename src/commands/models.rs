@@ -69,11 +69,10 @@ pub(super) fn run(arguments: &Models) -> anyhow::Result<()> {
 }
 
 pub(super) fn store(config: &Config) -> anyhow::Result<Store> {
-    let folder = config.model.store.as_ref().context(
+    Store::of(config).context(
         "the configuration names one model file (model.path), and no store: set model.store = \"models\", and bring \
          the model there with `outlierd models import`",
-    )?;
-    Ok(Store::new(folder))
+    )
 }
 
 /// What the gate of a model said, if one has judged it.
@@ -167,8 +166,7 @@ fn list(store: &Store, json: bool) -> anyhow::Result<()> {
     }
     if models.is_empty() {
         say!(
-            "no model in {}: make one with `outlierd train`",
-            store.folder().display()
+            "no model in {store}: make one with `outlierd train`"
         );
     }
     for (entry, found) in &models {

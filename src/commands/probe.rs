@@ -7,7 +7,7 @@ use crate::{cli, daemon, registry};
 
 pub(super) fn run(arguments: &cli::Run) -> anyhow::Result<()> {
     let config = load(&arguments.config.path)?;
-    let stored = registry::serving(&config.model)?;
+    let stored = registry::serving(&config)?;
     let input = BufReader::new(std::io::stdin().lock());
     daemon::probe(&config, &stored, input, std::io::stdout().lock())
 }

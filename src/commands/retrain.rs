@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::{load, material, models, start_logging};
 use crate::cli;
 use crate::config::Config;
-use crate::registry::{self, Added, Admission, Report, State, Store, StoreError, Stored};
+use crate::registry::{self, Added, Admission, Report, State, Store, StoreError, Stored, Trainer};
 use crate::retrain::{Taught, Teaching, teach};
 use crate::training::Progress;
 use crate::vae::Device;
@@ -30,13 +30,23 @@ pub(super) fn run(arguments: &cli::Retrain) -> anyhow::Result<()> {
     }
     let store = models::store(&config)?;
     let mut tell = Teller::new(arguments.json);
-    // Held until this process ends, however it does.
-    let Some(_trainer) = store.trainer()? else {
-        anyhow::bail!(
-            "another retrain is at work in {}: wait for it",
-            store.folder().display()
-        );
+    let Some(trainer) = store.trainer()? else {
+        tell.say(&json!({"event": "done", "outcome": "elsewhere"}))?;
+        anyhow::bail!("another retrain is at work for {store}: wait for it");
     };
+    let outcome = train(arguments, &config, (&store, &trainer), &mut tell);
+    // Where it is not, it runs out by itself.
+    trainer.release(&store)?;
+    outcome
+}
+
+/// Does it as the store's only trainer.
+fn train(
+    arguments: &cli::Retrain,
+    config: &Config,
+    (store, trainer): (&Store, &Trainer),
+    tell: &mut Teller,
+) -> anyhow::Result<()> {
     if let Some(slot) = arguments.slot
         && store.ledger()?.slot >= Some(slot)
     {
@@ -44,12 +54,12 @@ pub(super) fn run(arguments: &cli::Retrain) -> anyhow::Result<()> {
             format!("the slot of {slot} has been seen to")
         });
     }
-    let serving = serving(&config)?;
+    let serving = serving(config)?;
     tell.say(&json!({"event": "progress", "phase": "reading"}))?;
-    let (collection, source) = material::collect(&config, &arguments.records)?;
+    let (collection, source) = material::collect(config, &arguments.records)?;
     let teaching = Teaching {
-        config: &config,
-        store: &store,
+        config,
+        store,
         serving: serving.as_ref(),
         device: Device::open(&config.compute)?,
         accept: arguments.accept,
@@ -79,8 +89,8 @@ pub(super) fn run(arguments: &cli::Retrain) -> anyhow::Result<()> {
         keep: config.model.keep,
         slot: arguments.slot,
     };
-    let added = store.admit(packed, admission)?;
-    conclude(&tell, &store, &added, &report, left_out)
+    let added = store.admit(packed, admission, trainer)?;
+    conclude(tell, store, &added, &report, left_out)
 }
 
 /// Retrains on what came since `from`, whatever the model that serves says of it.
@@ -114,7 +124,7 @@ fn give_way(config: &Config) -> anyhow::Result<()> {
 
 /// What serves, if anything does. A damaged model does not keep a new one away.
 fn serving(config: &Config) -> anyhow::Result<Option<Stored>> {
-    match registry::serving(&config.model) {
+    match registry::serving(config) {
         Ok(stored) => Ok(Some(stored)),
         Err(StoreError::Empty(_) | StoreError::NoneServes(_)) => Ok(None),
         Err(error @ StoreError::NoneGood { .. }) => {

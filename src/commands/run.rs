@@ -1,24 +1,36 @@
 //! `outlierd run`: the daemon.
 
 use std::path::Path;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 
 use super::{load, start_logging};
 use crate::cli;
+use crate::config::Config;
 use crate::daemon::{Daemon, DaemonError, Ourselves, Signals};
-use crate::registry;
+use crate::registry::{self, StoreError, Stored};
+
+/// Between two looks for a model.
+const RETRY: Duration = Duration::from_secs(2);
+
+/// Between two tries to make the first model: its records may still have to come.
+const BOOTSTRAP: Duration = Duration::from_secs(60);
 
 pub(super) fn run(arguments: &cli::Run) -> anyhow::Result<()> {
     let config = load(&arguments.config.path)?;
     start_logging(&config.log);
-    let stored = registry::serving(&config.model)?;
     let runtime = runtime()?;
     let outcome = runtime.block_on(async {
         let mut signals = Signals::listen().context("listening for signals")?;
-        let ourselves = Some(ourselves(&arguments.config.path));
-        match Daemon::start(Arc::new(config), stored, ourselves, &mut signals).await {
+        let ourselves = ourselves(&arguments.config.path);
+        let stored = tokio::select! {
+            stored = first(&config, &ourselves) => stored?,
+            () = signals.times(1) => return Ok(()),
+        };
+        match Daemon::start(Arc::new(config), stored, Some(ourselves), &mut signals).await {
             Ok(daemon) => anyhow::Ok(daemon.run(&mut signals).await?),
             Err(DaemonError::StoppedEarly) => Ok(()),
             Err(error) => Err(error.into()),
@@ -27,6 +39,49 @@ pub(super) fn run(arguments: &cli::Run) -> anyhow::Result<()> {
     // A thread that still waits for a broker must not hold the process back, whatever the outcome.
     runtime.shutdown_background();
     outcome
+}
+
+/// The model to begin with. Waits for a store that is out of reach, and, with `retrain.bootstrap`, for the first model.
+async fn first(config: &Config, ourselves: &Ourselves) -> anyhow::Result<Stored> {
+    let mut waits = false;
+    loop {
+        let error = match tokio::task::block_in_place(|| registry::serving(config)) {
+            Ok(stored) => return Ok(stored),
+            Err(error) => error,
+        };
+        match &error {
+            StoreError::Empty(place) if config.retrain.bootstrap => {
+                tracing::info!("no model in {place} yet: one is trained (retrain.bootstrap)");
+                if !bootstrap(ourselves).await? {
+                    tracing::warn!("no model yet; trying again in {BOOTSTRAP:?}");
+                    tokio::time::sleep(BOOTSTRAP).await;
+                }
+            }
+            error if error.is_unreachable() => {
+                if !waits {
+                    tracing::warn!("{error}; trying again until it answers");
+                    waits = true;
+                }
+                tokio::time::sleep(RETRY).await;
+            }
+            _ => return Err(error.into()),
+        }
+    }
+}
+
+/// Trains the first model in a process of its own; says whether there is one. Its words go where ours go.
+async fn bootstrap(ourselves: &Ourselves) -> anyhow::Result<bool> {
+    let mut command = Command::new(&ourselves.program);
+    command
+        .args(["retrain", "--background", "--config"])
+        .arg(&ourselves.configuration)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null());
+    let mut child = tokio::process::Command::from(command);
+    let status = child.kill_on_drop(true).status().await;
+    Ok(status
+        .context("starting to train the first model")?
+        .success())
 }
 
 /// This very program, even if its file has been replaced meanwhile.

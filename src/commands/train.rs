@@ -1,7 +1,6 @@
 //! `outlierd train`: from records to a model file.
 
 use std::ops::ControlFlow;
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::{load, material, start_logging};
@@ -31,20 +30,20 @@ pub(super) fn run(arguments: &cli::Train) -> anyhow::Result<()> {
     })?;
     bar.finish_and_clear();
     let took = began.elapsed();
-    match (&arguments.output, &config.model.store) {
-        (None, Some(folder)) => {
-            let store = Store::new(folder);
+    match (&arguments.output, Store::of(&config)) {
+        (None, Some(store)) => {
             let parent = store.ledger()?.serving().map(|entry| entry.version.clone());
             model.provenance.parent = parent;
             let added = store.add(&model, config.model.keep)?;
-            let path = store.path(&added.stored.version);
-            print_summary(&config, &added.stored, &path, &collected, took)?;
+            let place = format!("{store}, {}", added.stored.version);
+            print_summary(&config, &added.stored, &place, &collected, took)?;
             print_place(&added)?;
         }
         (path, _) => {
             let path = path.as_ref().unwrap_or(&config.model.path);
             let stored = registry::save(&model, path)?;
-            print_summary(&config, &stored, path, &collected, took)?;
+            let place = path.display().to_string();
+            print_summary(&config, &stored, &place, &collected, took)?;
         }
     }
     Ok(())
@@ -95,7 +94,7 @@ impl Collected {
 fn print_summary(
     config: &Config,
     stored: &Stored,
-    path: &Path,
+    place: &str,
     read: &Collected,
     took: Duration,
 ) -> std::io::Result<()> {
@@ -103,7 +102,7 @@ fn print_summary(
     let held_out = &model.held_out;
     say!(
         "model      {} ({}, {} KiB)",
-        path.display(),
+        place,
         stored.version,
         stored.bytes / 1024
     );

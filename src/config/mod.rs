@@ -42,7 +42,7 @@ pub use filter::{Condition, Filter};
 pub use input::{Input, OnDataLoss, Policy, Start};
 pub use kafka::Kafka;
 pub use line::{Detect, Line};
-pub use model::{Model, Train, TrainingData};
+pub use model::{Model, StoreAddress, Train, TrainingData};
 pub use output::{Audit, Copied, DeadLetter, Output};
 pub use quantity::duration_text;
 pub use reading::load;

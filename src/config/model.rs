@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::error::Wrong;
+use super::name;
 use super::quantity::{duration, number, one_of, whole};
 use super::section::Section;
 use super::source::Surroundings;
@@ -16,10 +17,18 @@ const MOST_MEMBERS: usize = 16;
 #[derive(Debug, Clone, PartialEq)]
 pub struct Model {
     pub path: PathBuf,
-    /// A folder of models, one of which serves; then `path` is not used.
-    pub store: Option<PathBuf>,
+    /// Models, one of which serves; then `path` is not used.
+    pub store: Option<StoreAddress>,
     /// How many models of the store stay that nobody needs.
     pub keep: usize,
+}
+
+/// Where models are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StoreAddress {
+    Folder(PathBuf),
+    /// A compacted topic of the cluster that the records come from.
+    Topic(String),
 }
 
 /// `[train]`: how a model is made.
@@ -61,11 +70,16 @@ impl Model {
     pub(super) fn read(mut section: Section<'_>, surroundings: &Surroundings) -> Option<Self> {
         let path = section.or("path", "model.safetensors", file("model.safetensors"));
         let keep = section.or("keep", "10", whole(1..=10_000));
-        let store = section.optional("store", folder);
+        let store = section.optional("store", address);
         section.finish();
         Some(Self {
             path: surroundings.folder.join(path?),
-            store: store?.map(|folder| surroundings.folder.join(folder)),
+            store: store?.map(|address| match address {
+                StoreAddress::Folder(folder) => {
+                    StoreAddress::Folder(surroundings.folder.join(folder))
+                }
+                topic => topic,
+            }),
             keep: keep?,
         })
     }
@@ -114,8 +128,15 @@ pub(super) fn file(example: &str) -> impl Fn(&str) -> Result<PathBuf, Wrong> {
     }
 }
 
-fn folder(text: &str) -> Result<PathBuf, Wrong> {
-    let good = !text.trim().is_empty() && !text.contains("://");
-    good.then(|| PathBuf::from(text))
-        .ok_or_else(|| Wrong::new("is no folder", "write a path such as \"models\""))
+fn address(text: &str) -> Result<StoreAddress, Wrong> {
+    let wrong = |problem: &str| {
+        let remedy = "write the path of a folder such as \"models\", or a topic as \"kafka://outlierd-models\"";
+        Err(Wrong::new(problem, remedy))
+    };
+    match text.split_once("://") {
+        Some(("kafka", topic)) => name::topic(topic).map(StoreAddress::Topic),
+        Some(_) => wrong("is no place for models that this outlierd knows"),
+        None if text.trim().is_empty() => wrong("is no folder"),
+        None => Ok(StoreAddress::Folder(PathBuf::from(text))),
+    }
 }

@@ -22,6 +22,8 @@ pub struct Retrain {
     pub when: Vec<When>,
     /// Whether one is trained when the stream drifts.
     pub on_drift: bool,
+    /// Whether the first model is trained by `run`, where there is none.
+    pub bootstrap: bool,
     /// A retrain begins up to so much after its slot.
     pub jitter: Duration,
     /// Rows that the model that serves finds odder than this (-log10 p) are not fitted on.
@@ -67,6 +69,7 @@ impl Retrain {
         let schedule = section.optional("schedule", expression);
         let zone = section.or("time_zone", "UTC", zone);
         let on_drift = section.or("on_drift", "false", one_of(&SWITCH));
+        let bootstrap = section.or("bootstrap", "false", one_of(&SWITCH));
         let jitter = section.or("jitter", "1m", duration(Duration::ZERO..=60 * MINUTE));
         let severities = number(|it| (1.0..=300.0).contains(&it), "from 1 to 300");
         let leave_out_severity = section.or("leave_out_severity", "4", severities);
@@ -87,6 +90,7 @@ impl Retrain {
         Some(Self {
             when: every.into_iter().chain(by_cron).collect(),
             on_drift: on_drift?,
+            bootstrap: bootstrap?,
             jitter: jitter?,
             leave_out_severity: leave_out_severity?,
             gate_share: gate_share?,

@@ -61,7 +61,7 @@ pub(super) fn say(serving: &Serving, health: &Health) {
 impl Models {
     pub(super) fn of(config: &Config) -> Models {
         Models {
-            store: config.model.store.as_deref().map(Store::new),
+            store: Store::of(config),
             refused: None,
             unreadable: None,
         }
@@ -78,7 +78,8 @@ impl Models {
     ) -> Arc<Serving> {
         loop {
             tokio::time::sleep(LOOK).await;
-            let Some(wanted) = self.wanted() else {
+            // A store may be asked over a network.
+            let Some(wanted) = tokio::task::block_in_place(|| self.wanted()) else {
                 continue;
             };
             if wanted == now.version {

@@ -30,6 +30,9 @@ const LOOK: Duration = Duration::from_secs(1);
 /// A drift is no reason again sooner than this after a retrain.
 const AFTER_DRIFT: Duration = Duration::from_secs(3600);
 
+/// After this it is looked whether another instance has seen to a slot: if it is gone, one of those left does.
+const ELSEWHERE: Duration = Duration::from_secs(15);
+
 /// So many refusals in a row are said as an error.
 const LOUD: usize = 3;
 
@@ -120,6 +123,8 @@ pub(super) struct Retrainer {
     orders: mpsc::Receiver<Order>,
     /// How many fields drift, where that is a reason.
     drifting: Option<watch::Receiver<usize>>,
+    /// Not before this is a slot due: another instance is at it.
+    not_before: Option<Instant>,
     /// When the last one began.
     began: Option<Instant>,
     shown: Arc<Mutex<Retraining>>,
@@ -135,8 +140,9 @@ impl Retrainer {
         drifting: watch::Receiver<usize>,
         metrics: &Arc<Metrics>,
     ) -> Option<Retrainer> {
-        let store = Store::new(config.model.store.as_deref()?);
-        let seen_to = store.ledger().ok().and_then(|ledger| ledger.slot);
+        let store = Store::of(config)?;
+        let ledger = tokio::task::block_in_place(|| store.ledger());
+        let seen_to = ledger.ok().and_then(|ledger| ledger.slot);
         Some(Retrainer {
             // What was missed since the last one is made up for once.
             past: seen_to.unwrap_or_else(Timestamp::now),
@@ -146,6 +152,7 @@ impl Retrainer {
             jitter: config.retrain.jitter,
             orders,
             drifting: config.retrain.on_drift.then_some(drifting),
+            not_before: None,
             began: None,
             shown: Arc::default(),
             metrics: Arc::clone(metrics),
@@ -188,8 +195,11 @@ impl Retrainer {
 
     fn due(&self) -> Option<Timestamp> {
         let schedule = self.schedule.as_ref()?;
+        if self.not_before.is_some_and(|then| Instant::now() < then) {
+            return None;
+        }
         // A ledger that cannot be read is said elsewhere.
-        let seen_to = self.store.ledger().ok()?.slot;
+        let seen_to = tokio::task::block_in_place(|| self.store.ledger()).ok()?.slot;
         let done = seen_to.map_or(self.past, |seen| seen.max(self.past));
         schedule.due(Timestamp::now(), done)
     }
@@ -220,10 +230,29 @@ impl Retrainer {
         };
         self.metrics.retrain_running.set(0);
         self.metrics.retrain_progress.set(0.0);
-        if let Some(slot) = slot.filter(|_| ended.outcome == RetrainOutcome::Failed) {
-            self.past = self.past.max(slot);
+        self.not_before = None;
+        match (ended.outcome, slot) {
+            (RetrainOutcome::Elsewhere, Some(_)) => {
+                self.not_before = Some(Instant::now() + ELSEWHERE);
+            }
+            (RetrainOutcome::Failed, Some(slot)) => self.pass(slot),
+            _ => {}
         }
         self.conclude(ended);
+    }
+
+    /// A slot that was tried in vain is not tried again, by no instance.
+    fn pass(&mut self, slot: Timestamp) {
+        self.past = self.past.max(slot);
+        let passed = tokio::task::block_in_place(|| {
+            self.store.change(|ledger, _| {
+                ledger.pass(slot);
+                Ok(())
+            })
+        });
+        if let Err(error) = passed {
+            tracing::warn!("that a slot was tried in vain is not noted: {error}");
+        }
     }
 
     fn start(&self, slot: Option<Timestamp>) -> std::io::Result<Child> {

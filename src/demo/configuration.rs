@@ -81,6 +81,7 @@ pub(super) fn of(
             seed: settings.seed,
         },
         retrain: Retrain {
+            bootstrap: false,
             when: vec![],
             on_drift: false,
             jitter: Duration::ZERO,

@@ -20,6 +20,7 @@ mod group;
 #[cfg(feature = "tls")]
 mod handshake;
 mod intake;
+mod keyed;
 mod loss;
 mod note;
 mod outlet;
@@ -39,6 +40,7 @@ pub use embedded::EmbeddedBroker;
 pub use feeder::Feeder;
 pub use follower::{Followed, Follower};
 pub use intake::{Intake, IntakeError, Polled, Received};
+pub use keyed::{Keyed, KeyedError, Pair, Tail, Turn};
 pub use loss::{Cause, Loss, Trail};
 pub use note::{JudgedBy, Note};
 pub use outlet::{Destination, Outgoing, Outlet, OutletError, Refusal, Report, Sent, Topics};

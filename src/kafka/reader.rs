@@ -24,6 +24,8 @@ pub struct Bounds {
     pub to_ms: Option<i64>,
     /// The newest records that are read, over all partitions; those that hold few give all.
     pub newest: Option<usize>,
+    /// The only partition that is read.
+    pub only: Option<i32>,
 }
 
 impl Bounds {
@@ -95,7 +97,8 @@ impl Reader {
             bounds,
             spans: Vec::new(),
         };
-        for partition in 0..partitions {
+        let wanted = |partition: &i32| bounds.only.is_none_or(|only| only == *partition);
+        for partition in (0..partitions).filter(wanted) {
             let span = reader.span(partition).map_err(|source| {
                 ClientError::request(connection, format!("for the range of {topic}"), source)
             })?;
@@ -309,6 +312,7 @@ mod tests {
             from_ms: Some(10),
             to_ms: Some(20),
             newest: None,
+            only: None,
         };
         assert!(bounds.hold(10) && !bounds.hold(9) && !bounds.hold(20) && bounds.hold(-1));
     }

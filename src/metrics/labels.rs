@@ -112,6 +112,8 @@ label! {
         Unchanged = "unchanged",
         /// Another instance, or one before, has seen to its slot.
         DoneBefore = "done_before",
+        /// Another instance is at it.
+        Elsewhere = "elsewhere",
         /// There is no new model.
         Failed = "failed",
     }

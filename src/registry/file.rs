@@ -20,7 +20,7 @@ const KEY: &str = "outlierd";
 const MAX_HEADER: u64 = 8 << 20;
 
 /// A file larger than this is refused before it is read.
-const MAX_FILE: u64 = 2 << 30;
+pub(super) const MAX_FILE: u64 = 2 << 30;
 
 /// A golden row's score may differ by this much, relative to its size and at least absolutely:
 /// another processor rounds differently.
@@ -36,6 +36,11 @@ pub enum ModelError {
         path: PathBuf,
         source: std::io::Error,
     },
+    #[error("model {place}: {source}")]
+    Remote {
+        place: String,
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     #[error("model {path} is corrupt: {what}; restore it from a copy or train again", path = path.display())]
     Corrupt { path: PathBuf, what: String },
     #[error(
@@ -48,6 +53,18 @@ pub enum ModelError {
         path = path.display()
     )]
     Older { path: PathBuf, found: u32 },
+}
+
+impl ModelError {
+    pub(super) fn remote(
+        place: &str,
+        source: impl std::error::Error + Send + Sync + 'static,
+    ) -> ModelError {
+        ModelError::Remote {
+            place: place.to_owned(),
+            source: Box::new(source),
+        }
+    }
 }
 
 /// A model with what its file says of it.

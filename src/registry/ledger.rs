@@ -52,6 +52,16 @@ pub struct Entry {
     pub gate: Option<Report>,
 }
 
+/// Who trains, where that is not said by a lock.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Lease {
+    /// Names one process.
+    pub by: String,
+    /// When another may take over, unless it is renewed.
+    pub until: jiff::Timestamp,
+}
+
 /// All models of a store, in the order in which they came into their states.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -62,6 +72,8 @@ pub struct Ledger {
     /// The newest slot of the schedule that has been seen to, RFC 3339.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub slot: Option<jiff::Timestamp>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub training: Option<Lease>,
     pub models: Vec<Entry>,
 }
 
@@ -92,6 +104,7 @@ impl Default for Ledger {
             format: FORMAT,
             held: false,
             slot: None,
+            training: None,
             models: Vec::new(),
         }
     }
@@ -212,6 +225,22 @@ impl Ledger {
     /// Notes that a slot of the schedule has been seen to.
     pub fn pass(&mut self, slot: jiff::Timestamp) {
         self.slot = self.slot.max(Some(slot));
+    }
+
+    /// Lets `by` train until `until`, or for longer than before; not while another does.
+    pub fn lease(&mut self, by: &str, now: jiff::Timestamp, until: jiff::Timestamp) -> bool {
+        let taken = |lease: &Lease| lease.by != by && lease.until > now;
+        if self.training.as_ref().is_some_and(taken) {
+            return false;
+        }
+        let by = by.to_owned();
+        self.training = Some(Lease { by, until });
+        true
+    }
+
+    /// Whether it is `by` that trains.
+    pub fn is_leased(&self, by: &str) -> bool {
+        self.training.as_ref().is_some_and(|lease| lease.by == by)
     }
 
     fn entry(&mut self, version: &str) -> Result<&mut Entry, LedgerError> {

@@ -2,17 +2,22 @@
 //!
 //! A file is read whole, with a cap on its header, and nothing of it is believed before its hash,
 //! shapes, finiteness and golden rows agree. There is no pickle, and nothing is memory-mapped.
-//! A [`Store`] is a folder of such files with a ledger of what each is.
+//! A [`Store`] is many such files with a ledger of what each is, in a folder or a topic.
 
 mod file;
+mod folder;
 mod ledger;
 mod manifest;
 mod report;
+mod shelf;
 mod store;
+mod topic;
+mod trainer;
 mod whole;
 
 pub use file::{ModelError, Stored, load, save};
-pub use ledger::{Entry, Ledger, LedgerError, State};
+pub use ledger::{Entry, Lease, Ledger, LedgerError, State};
 pub use manifest::{Manifest, ManifestMember};
 pub use report::{Check, Report};
 pub use store::{Added, Admission, Store, StoreError, serving};
+pub use trainer::Trainer;

@@ -1,47 +1,77 @@
-//! A folder of models, one of which serves.
-//!
-//! A model's file is named by the hash of its bytes and never changes; `ledger.json` says what each is. Whoever changes
-//! the ledger holds a lock on `lock` meanwhile, so that of two writers the second sees what the first has done.
+//! The models of a store, one of which serves.
 
-use std::fs::{self, File};
+use std::fmt;
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::file::{self, ModelError, Stored};
+use super::folder::Folder;
 use super::ledger::{Entry, Ledger, LedgerError, State};
 use super::report::Report;
+use super::shelf::{Change, Shelf};
+use super::topic::Topic;
+use super::trainer::Trainer;
 use super::whole;
-use crate::config;
+use crate::config::{Config, StoreAddress};
 use crate::detect::Model;
+use crate::kafka::KeyedError;
 
 /// Why a store cannot be used, or not in this way.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     #[error(transparent)]
     Model(#[from] ModelError),
-    #[error("{path}: {source}", path = path.display())]
-    Io { path: PathBuf, source: io::Error },
-    #[error(
-        "{path} cannot be used: {source}; mend it, or restore it from a copy", path = path.display()
-    )]
-    Ledger { path: PathBuf, source: LedgerError },
+    #[error("{place}: {source}")]
+    Io { place: String, source: io::Error },
+    #[error("{place}: {source}")]
+    Remote {
+        place: String,
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    #[error("{0}")]
+    Secret(String),
+    #[error("{place} cannot be used: {source}; mend it, or restore it from a copy")]
+    Ledger { place: String, source: LedgerError },
     #[error(transparent)]
     Change(#[from] LedgerError),
-    #[error("there is no model in {folder}: make one with `outlierd train`", folder = .0.display())]
-    Empty(PathBuf),
+    #[error("there is no model in {0}: make one with `outlierd train`")]
+    Empty(String),
     #[error(
-        "no model in {folder} serves: choose one of `outlierd models list` with `outlierd models promote V`",
-        folder = .0.display()
+        "no model in {0} serves: choose one of `outlierd models list` with `outlierd models promote V`"
     )]
-    NoneServes(PathBuf),
-    #[error("no model in {folder} can be used; of the one that should serve: {first}", folder = folder.display())]
-    NoneGood { folder: PathBuf, first: ModelError },
+    NoneServes(String),
+    #[error("no model in {place} can be used; of the one that should serve: {first}")]
+    NoneGood { place: String, first: ModelError },
+    #[error(
+        "another trains for this store by now: this one stood still for too long, and changes nothing"
+    )]
+    Overtaken,
 }
 
-/// A folder of models.
+impl StoreError {
+    /// Whether its place does not answer: that passes by itself.
+    pub fn is_unreachable(&self) -> bool {
+        match self {
+            StoreError::Remote { source, .. } => source
+                .downcast_ref::<KeyedError>()
+                .is_some_and(KeyedError::is_unreachable),
+            _ => false,
+        }
+    }
+}
+
+/// Models, and what each is.
 #[derive(Debug, Clone)]
 pub struct Store {
-    folder: PathBuf,
+    shelf: Arc<dyn Shelf>,
+}
+
+impl fmt::Display for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.shelf.fmt(f)
+    }
 }
 
 /// How a model that was judged is taken in.
@@ -71,27 +101,33 @@ pub struct Added {
 ///
 /// # Errors
 /// When there is none that can be used.
-pub fn serving(model: &config::Model) -> Result<Stored, StoreError> {
-    match &model.store {
-        Some(folder) => Store::new(folder).serving(),
-        None => Ok(file::load(&model.path)?),
+pub fn serving(config: &Config) -> Result<Stored, StoreError> {
+    match Store::of(config) {
+        Some(store) => store.serving(),
+        None => Ok(file::load(&config.model.path)?),
     }
 }
 
 impl Store {
-    pub fn new(folder: &Path) -> Store {
+    /// The store that a configuration names, if it names one. Nothing is asked of it yet.
+    pub fn of(config: &Config) -> Option<Store> {
+        Some(match config.model.store.as_ref()? {
+            StoreAddress::Folder(folder) => Store::folder(folder),
+            StoreAddress::Topic(topic) => Store {
+                shelf: Arc::new(Topic::new(&config.kafka, topic)),
+            },
+        })
+    }
+
+    /// The store of a folder.
+    pub fn folder(folder: &Path) -> Store {
         Store {
-            folder: folder.to_owned(),
+            shelf: Arc::new(Folder(folder.to_owned())),
         }
     }
 
-    pub fn folder(&self) -> &Path {
-        &self.folder
-    }
-
-    /// Where the file of a version is.
-    pub fn path(&self, version: &str) -> PathBuf {
-        self.folder.join(format!("{version}.safetensors"))
+    fn place(&self, version: &str) -> PathBuf {
+        format!("{self}/{version}").into()
     }
 
     /// What the store says of its models; nothing, where there is no store yet.
@@ -99,12 +135,15 @@ impl Store {
     /// # Errors
     /// When the ledger cannot be read.
     pub fn ledger(&self) -> Result<Ledger, StoreError> {
-        let path = self.folder.join("ledger.json");
-        match fs::read_to_string(&path) {
-            Ok(text) => Ledger::parse(&text).map_err(|source| StoreError::Ledger { path, source }),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Ledger::default()),
-            Err(source) => Err(StoreError::Io { path, source }),
-        }
+        self.parse(self.shelf.ledger()?.as_deref())
+    }
+
+    fn parse(&self, text: Option<&str>) -> Result<Ledger, StoreError> {
+        let ledger = text.map_or(Ok(Ledger::default()), Ledger::parse);
+        ledger.map_err(|source| StoreError::Ledger {
+            place: format!("{self}/ledger.json"),
+            source,
+        })
     }
 
     /// Reads a model and checks all of it, its version too.
@@ -112,11 +151,11 @@ impl Store {
     /// # Errors
     /// As [`file::load`]; and when the bytes are those of another version.
     pub fn load(&self, version: &str) -> Result<Stored, ModelError> {
-        self.check(version, &file::read(&self.path(version))?)
+        self.check(version, &self.shelf.read(version)?)
     }
 
     fn check(&self, version: &str, bytes: &[u8]) -> Result<Stored, ModelError> {
-        let path = self.path(version);
+        let path = self.place(version);
         let stored = file::from_bytes(bytes, &path)?;
         if stored.version != version {
             return Err(ModelError::Corrupt {
@@ -137,11 +176,11 @@ impl Store {
 
     fn serving(&self) -> Result<Stored, StoreError> {
         let ledger = self.ledger()?;
-        let folder = || self.folder.clone();
+        let place = || self.to_string();
         let Some(entry) = ledger.serving() else {
             return Err(match ledger.models.is_empty() {
-                true => StoreError::Empty(folder()),
-                false => StoreError::NoneServes(folder()),
+                true => StoreError::Empty(place()),
+                false => StoreError::NoneServes(place()),
             });
         };
         let first = match self.load(&entry.version) {
@@ -155,7 +194,7 @@ impl Store {
             }
         }
         Err(StoreError::NoneGood {
-            folder: folder(),
+            place: place(),
             first,
         })
     }
@@ -166,7 +205,8 @@ impl Store {
     /// # Errors
     /// When it cannot be written.
     pub fn add(&self, model: &Model, keep: usize) -> Result<Added, StoreError> {
-        self.take_in(&file::to_bytes(model, &self.folder)?, &self.folder, keep)
+        let place = self.place("new");
+        self.take_in(file::to_bytes(model, &place)?, &place, keep)
     }
 
     /// The bytes of a model's file, and what loads from them: it has been checked whole.
@@ -174,8 +214,9 @@ impl Store {
     /// # Errors
     /// When what was learnt does not come back as it was.
     pub fn pack(&self, model: &Model) -> Result<(Vec<u8>, Stored), ModelError> {
-        let bytes = file::to_bytes(model, &self.folder)?;
-        let stored = file::from_bytes(&bytes, &self.folder)?;
+        let place = self.place("new");
+        let bytes = file::to_bytes(model, &place)?;
+        let stored = file::from_bytes(&bytes, &place)?;
         Ok((bytes, stored))
     }
 
@@ -188,6 +229,7 @@ impl Store {
         &self,
         packed: (Vec<u8>, Stored),
         admission: Admission,
+        trainer: &Trainer,
     ) -> Result<Added, StoreError> {
         let (bytes, stored) = packed;
         let (version, parent) = (&stored.version, stored.manifest.provenance.parent.clone());
@@ -197,7 +239,8 @@ impl Store {
             keep,
             slot,
         } = admission;
-        let (serves, pruned) = self.change(|ledger, now| {
+        let (serves, pruned) = self.take(version, bytes, |ledger, now| {
+            trainer.check(ledger)?;
             if let Some(slot) = slot {
                 ledger.pass(slot);
             }
@@ -206,10 +249,9 @@ impl Store {
                 // The same rows have made the same model: what was decided of it stands.
                 return Ok((false, Vec::new()));
             }
-            self.write(version, &bytes)?;
             let passed = report.passed();
-            ledger.add(version, parent, now);
-            ledger.judge(version, report, now)?;
+            ledger.add(version, parent.clone(), now);
+            ledger.judge(version, report.clone(), now)?;
             let serves = passed && (ledger.serving().is_none() || promote && !ledger.held);
             if serves {
                 ledger.promote(version, now)?;
@@ -223,23 +265,16 @@ impl Store {
         })
     }
 
-    /// Waits for nobody: the store's only trainer for as long as the result lives, or none if there is one.
+    /// The store's only trainer for as long as it lives; none if there is another, who is not waited for.
     ///
     /// # Errors
-    /// When the folder cannot be used.
-    pub fn trainer(&self) -> Result<Option<File>, StoreError> {
-        let path = self.folder.join("trainer");
-        let io = |source| StoreError::Io {
-            path: path.clone(),
-            source,
-        };
-        fs::create_dir_all(&self.folder).map_err(io)?;
-        let lock = File::create(&path).map_err(io)?;
-        match lock.try_lock() {
-            Ok(()) => Ok(Some(lock)),
-            Err(fs::TryLockError::WouldBlock) => Ok(None),
-            Err(fs::TryLockError::Error(source)) => Err(io(source)),
-        }
+    /// When the store cannot be used.
+    pub fn trainer(&self) -> Result<Option<Trainer>, StoreError> {
+        Trainer::of(self)
+    }
+
+    pub(super) fn lock(&self) -> Option<Result<Option<File>, StoreError>> {
+        self.shelf.lock()
     }
 
     /// Takes in the model of a file.
@@ -247,17 +282,16 @@ impl Store {
     /// # Errors
     /// When the file is no model, or cannot be written here.
     pub fn import(&self, from: &Path, keep: usize) -> Result<Added, StoreError> {
-        self.take_in(&file::read(from)?, from, keep)
+        self.take_in(file::read(from)?, from, keep)
     }
 
     /// Takes in the model that `bytes`, of `from`, are.
-    fn take_in(&self, bytes: &[u8], from: &Path, keep: usize) -> Result<Added, StoreError> {
-        let stored = file::from_bytes(bytes, from)?;
+    fn take_in(&self, bytes: Vec<u8>, from: &Path, keep: usize) -> Result<Added, StoreError> {
+        let stored = file::from_bytes(&bytes, from)?;
         let (version, parent) = (&stored.version, stored.manifest.provenance.parent.clone());
-        let (serves, pruned) = self.change(|ledger, now| {
-            self.write(version, bytes)?;
+        let (serves, pruned) = self.take(version, bytes, |ledger, now| {
             let is_first = ledger.models.is_empty();
-            ledger.add(version, parent, now);
+            ledger.add(version, parent.clone(), now);
             if is_first {
                 ledger.promote(version, now)?;
             }
@@ -276,63 +310,68 @@ impl Store {
     /// # Errors
     /// When it is damaged, or the file cannot be written.
     pub fn export(&self, version: &str, to: &Path) -> Result<Stored, StoreError> {
-        let bytes = file::read(&self.path(version))?;
+        let bytes = self.shelf.read(version)?;
         let stored = self.check(version, &bytes)?;
         whole::write(to, &bytes).map_err(|source| StoreError::Io {
-            path: to.to_owned(),
+            place: to.display().to_string(),
             source,
         })?;
         Ok(stored)
     }
 
-    /// Writes the file of a version.
-    fn write(&self, version: &str, bytes: &[u8]) -> Result<(), StoreError> {
-        let path = self.path(version);
-        whole::write(&path, bytes).map_err(|source| StoreError::Io { path, source })
-    }
-
-    /// Removes the file of a version, if there is one.
-    fn remove(&self, version: &str) -> Result<(), StoreError> {
-        let path = self.path(version);
-        match fs::remove_file(&path) {
-            Err(source) if source.kind() != io::ErrorKind::NotFound => {
-                Err(StoreError::Io { path, source })
-            }
-            _ => Ok(()),
-        }
-    }
-
-    /// Changes the ledger, and removes the files of models that are no longer in it; nobody else changes anything
-    /// meanwhile.
+    /// Changes the ledger, and removes the models that are no longer in it; nobody else changes anything meanwhile. `change`
+    /// is asked again where somebody else was faster.
     ///
     /// # Errors
-    /// When it is refused, or the ledger cannot be read or written: then it is as before. When a file cannot be removed:
-    /// then that alone is left to do.
+    /// When it is refused, or the store cannot be read or written: then the ledger is as before. When a model cannot be
+    /// removed: then that alone is left to do.
     pub fn change<T>(
         &self,
-        change: impl FnOnce(&mut Ledger, &str) -> Result<T, StoreError>,
+        mut change: impl FnMut(&mut Ledger, &str) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        let io = |name: &str| {
-            let path = self.folder.join(name);
-            move |source| StoreError::Io { path, source }
-        };
-        fs::create_dir_all(&self.folder).map_err(io(""))?;
-        let lock = File::create(self.folder.join("lock")).map_err(io("lock"))?;
-        lock.lock().map_err(io("lock"))?;
-        let mut ledger = self.ledger()?;
-        let before = ledger.clone();
-        let outcome = change(&mut ledger, &jiff::Timestamp::now().to_string())?;
-        if ledger != before {
-            let text = serde_json::to_vec_pretty(&ledger)
-                .map_err(|error| io("ledger.json")(error.into()))?;
-            let path = self.folder.join("ledger.json");
-            whole::write(&path, &text).map_err(io("ledger.json"))?;
-        }
-        let is_gone = |gone: &&Entry| !ledger.models.iter().any(|e| e.version == gone.version);
-        for gone in before.models.iter().filter(is_gone) {
-            self.remove(&gone.version)?;
-        }
-        Ok(outcome)
+        self.put(None, &mut change)
+    }
+
+    /// As [`Self::change`], which may take the model in that `bytes` are.
+    fn take<T>(
+        &self,
+        version: &str,
+        bytes: Vec<u8>,
+        mut change: impl FnMut(&mut Ledger, &str) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        self.put(Some((version, &bytes)), &mut change)
+    }
+
+    fn put<T>(
+        &self,
+        model: Option<(&str, &[u8])>,
+        change: &mut dyn FnMut(&mut Ledger, &str) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let mut outcome = None;
+        self.shelf.change(&mut |text| {
+            let before = self.parse(text)?;
+            let mut ledger = before.clone();
+            outcome = Some(change(&mut ledger, &jiff::Timestamp::now().to_string())?);
+            let model = model.filter(|(version, _)| ledger.get(version).is_some());
+            if ledger == before && model.is_none() {
+                return Ok(None);
+            }
+            let text = serde_json::to_vec_pretty(&ledger).map_err(|error| StoreError::Io {
+                place: self.to_string(),
+                source: error.into(),
+            })?;
+            let is_gone = |gone: &&Entry| ledger.get(&gone.version).is_none();
+            let gone = before.models.iter().filter(is_gone);
+            Ok(Some(Change {
+                gone: gone.map(|entry| entry.version.clone()).collect(),
+                model: model.map(|(version, bytes)| (version.to_owned(), bytes.to_vec())),
+                ledger: text,
+            }))
+        })?;
+        outcome.ok_or_else(|| StoreError::Io {
+            place: self.to_string(),
+            source: io::Error::other("nothing was changed"),
+        })
     }
 }
 
@@ -346,7 +385,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let write = |writer: usize| {
             // Each has the folder opened for itself, as processes have.
-            let store = Store::new(folder.path());
+            let store = Store::folder(folder.path());
             for model in 0..25 {
                 let version = format!("{writer:02}{model:02}");
                 let changed = store.change(|ledger, now| {
@@ -361,7 +400,7 @@ mod tests {
                 scope.spawn(move || write(writer));
             }
         });
-        let ledger = Store::new(folder.path()).ledger().unwrap();
+        let ledger = Store::folder(folder.path()).ledger().unwrap();
         assert_eq!(ledger.models.len(), 100);
         assert_eq!(ledger.archived().count(), 99);
         assert!(ledger.serving().is_some());
@@ -370,7 +409,7 @@ mod tests {
     #[test]
     fn what_is_refused_changes_no_file() {
         let folder = tempfile::tempdir().unwrap();
-        let store = Store::new(folder.path());
+        let store = Store::folder(folder.path());
         let changed = store.change(|ledger, now| {
             ledger.add("ab", None, now);
             Ok(ledger.promote("cd", now)?)
@@ -378,12 +417,14 @@ mod tests {
         assert!(matches!(changed, Err(StoreError::Change(_))));
         assert_eq!(store.ledger().unwrap(), Ledger::default());
     }
+
     #[test]
     fn with_a_model_goes_its_file_and_no_other() {
         let folder = tempfile::tempdir().unwrap();
-        let store = Store::new(folder.path());
+        let store = Store::folder(folder.path());
+        let model = |version| folder.path().join(format!("{version}.safetensors"));
         for version in ["ab", "cd"] {
-            fs::write(store.path(version), version).unwrap();
+            std::fs::write(model(version), version).unwrap();
             let added = store.change(|ledger, now| {
                 ledger.add(version, None, now);
                 Ok(())
@@ -392,6 +433,6 @@ mod tests {
         }
         let deleted = store.change(|ledger, _| Ok(ledger.delete("ab")?));
         deleted.unwrap();
-        assert!(!store.path("ab").exists() && store.path("cd").exists());
+        assert!(!model("ab").exists() && model("cd").exists());
     }
 }

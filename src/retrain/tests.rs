@@ -69,7 +69,7 @@ impl Week {
     fn new(folder: &Path) -> Week {
         Week {
             config: config(),
-            store: Store::new(folder),
+            store: Store::folder(folder),
             random: ChaCha8Rng::seed_from_u64(5),
         }
     }
@@ -104,13 +104,14 @@ impl Week {
             report,
             left_out,
         } = taught;
+        let trainer = self.store.trainer().unwrap().unwrap();
         let admission = Admission {
             report,
             promote: true,
             keep: 3,
             slot: None,
         };
-        let added = self.store.admit(packed, admission).unwrap();
+        let added = self.store.admit(packed, admission, &trainer).unwrap();
         (added.serves, left_out)
     }
 

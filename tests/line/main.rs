@@ -28,6 +28,7 @@ mod output;
 mod rebalance;
 mod restart;
 mod retrain;
+mod shared_store;
 mod start;
 mod stop;
 mod training;

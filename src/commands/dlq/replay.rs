@@ -197,7 +197,7 @@ impl<'a> Chunk<'a> {
 /// Judges the records as another configuration would, and writes nothing but what comes of each.
 fn try_out(open: &DeadLetters, chosen: &Chosen<'_>, path: &std::path::Path) -> anyhow::Result<()> {
     let config = load(path)?;
-    let stored = registry::serving(&config.model)?;
+    let stored = registry::serving(&config)?;
     let policy = Arc::new(daemon::policy(&config, &stored.model)?);
     let mut judge = Judge::new(&config.fields, &config.input, &stored.model, &policy, None)?;
     let mut batch = Batch::default();

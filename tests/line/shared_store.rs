@@ -1,0 +1,133 @@
+//! A store of models in a topic: instances that share nothing but Kafka.
+
+use serde_json::Value;
+
+use super::harness::records::ordinary;
+use super::harness::setup::{INPUT, topics};
+use super::harness::{Broker, Client, Ended, Outlierd, Record, Setup, outlierd, until};
+
+const STORE: &str = "outlierd-models";
+
+fn broker() -> Broker {
+    let mut topics = topics(2).to_vec();
+    topics.push((STORE, 2));
+    Broker::start(&topics)
+}
+
+fn setup(broker: &Broker) -> Setup {
+    Setup::new(&broker.address)
+        .with_store()
+        .set("model", "store", &format!("\"kafka://{STORE}\""))
+        .set("train", "max_steps", "60")
+}
+
+#[track_caller]
+fn done(setup: &Setup, arguments: &[&str]) -> Ended {
+    let config = setup.write();
+    let ended = outlierd(&[arguments, &["-c", config.to_str().unwrap()]].concat());
+    assert!(ended.status.success(), "{arguments:?}: {}", ended.stderr);
+    ended
+}
+
+fn train(setup: &Setup, seed: u64) -> String {
+    let rows = setup.write_lines("rows.ndjson", &ordinary(seed, 600));
+    done(setup, &["train", "--from-file", rows.to_str().unwrap()]);
+    let shown = done(setup, &["models", "list", "--json"]).stdout;
+    let shown: Value = serde_json::from_str(&shown).unwrap();
+    shown["models"][0]["version"].as_str().unwrap().to_owned()
+}
+
+fn serves(daemon: &Outlierd) -> String {
+    daemon.status()["model"]["version"]
+        .as_str()
+        .unwrap()
+        .to_owned()
+}
+
+#[test]
+fn a_model_reaches_every_instance_through_kafka_alone() {
+    let broker = broker();
+    let (here, there) = (setup(&broker), setup(&broker));
+    let first = train(&here, 1);
+    let daemons = [Outlierd::start_ready(&here), Outlierd::start_ready(&there)];
+    assert!(daemons.iter().all(|daemon| serves(daemon) == first));
+    let second = train(&there, 2);
+    done(&there, &["models", "promote", &second]);
+    until("both have the second", || {
+        let all = daemons.iter().all(|daemon| serves(daemon) == second);
+        all.then_some(())
+    });
+    done(&here, &["models", "rollback"]);
+    until("both are back", || {
+        let all = daemons.iter().all(|daemon| serves(daemon) == first);
+        all.then_some(())
+    });
+    let file = there.path("out.safetensors");
+    let file = file.to_str().unwrap();
+    done(&there, &["models", "export", &second, file]);
+    done(&here, &["models", "show", &second]);
+    // The parent stays with its child; then nothing is left of it.
+    done(&here, &["models", "delete", &second]);
+    let ended = {
+        let config = here.write();
+        outlierd(&["models", "show", &second, "-c", config.to_str().unwrap()])
+    };
+    assert!(
+        ended.stderr.contains("there is no model"),
+        "{}",
+        ended.stderr
+    );
+    for mut daemon in daemons {
+        assert!(daemon.terminate().success());
+    }
+}
+
+#[test]
+fn writers_at_once_undo_nothing_of_each_other() {
+    let broker = broker();
+    let setups: Vec<Setup> = (0..3).map(|_| setup(&broker)).collect();
+    std::thread::scope(|scope| {
+        for (seed, setup) in (1..).zip(&setups) {
+            scope.spawn(move || {
+                let rows = setup.write_lines("rows.ndjson", &ordinary(seed, 600));
+                done(setup, &["train", "--from-file", rows.to_str().unwrap()]);
+            });
+        }
+    });
+    let shown = done(&setups[0], &["models", "list", "--json"]).stdout;
+    let shown: Value = serde_json::from_str(&shown).unwrap();
+    let models = shown["models"].as_array().unwrap();
+    assert_eq!(models.len(), setups.len(), "{shown}");
+    let serving = models.iter().filter(|model| model["state"] == "serving");
+    assert_eq!(serving.count(), 1);
+    assert!(models.iter().all(|model| model["error"].is_null()));
+}
+
+#[test]
+fn an_instance_with_nothing_makes_its_first_model_itself() {
+    let broker = broker();
+    let setup = setup(&broker)
+        .set("retrain", "bootstrap", "true")
+        .set("input", "start", "\"earliest\"");
+    let records: Vec<Record> = ordinary(4, 800).into_iter().map(Record::of).collect();
+    Client::new(&broker.address).feed(INPUT, &records);
+    let mut daemon = Outlierd::start_ready(&setup);
+    let shown = done(&setup, &["models", "list", "--json"]).stdout;
+    let shown: Value = serde_json::from_str(&shown).unwrap();
+    assert_eq!(shown["models"][0]["version"], *serves(&daemon));
+    daemon.wait_records(800);
+    assert!(daemon.terminate().success());
+}
+
+#[test]
+fn a_topic_that_cannot_be_a_store_says_what_one_is() {
+    let broker = Broker::start(&topics(1));
+    let setup = setup(&broker).set("model", "store", &format!("\"kafka://{INPUT}\""));
+    let config = setup.write();
+    let ended = outlierd(&["models", "list", "-c", config.to_str().unwrap()]);
+    assert!(
+        ended.stderr.contains("--partitions 2") && ended.stderr.contains("cleanup.policy=compact"),
+        "{}",
+        ended.stderr
+    );
+}
