@@ -144,6 +144,7 @@ pub const CELLS: &[Cell] = &[
     cell("rolling-restart", instances::rolling_restart).strict(),
     cell("moved-under-load", instances::moved_under_load).strict(),
     cell("models-change", models::models_change).audited(),
+    cell("models-change-in-kafka", models::models_change_in_kafka).audited(),
     cell("classic-moved-under-load", instances::moved_under_load)
         .classic()
         .strict(),

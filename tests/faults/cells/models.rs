@@ -13,15 +13,32 @@ use crate::scene::Scene;
 
 const CHANGES: usize = 20;
 
-/// Three instances share a store; its two models take turns, twenty times, and one instance is killed after every fifth.
+/// Three instances share a folder of models.
 pub fn models_change(scene: &mut Scene<'_>) -> String {
     let folder = tempfile::tempdir().unwrap();
-    let store = format!("{:?}", folder.path().join("models").to_str().unwrap());
+    let store = folder.path().join("models");
+    take_turns(scene, folder.path(), store.to_str().unwrap())
+}
+
+/// Three instances share nothing but Kafka.
+pub fn models_change_in_kafka(scene: &mut Scene<'_>) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let topic = scene.topic(".models");
+    let settings = [("cleanup.policy", "compact")];
+    scene.cluster.make(&topic, 2, &settings);
+    let told = take_turns(scene, folder.path(), &format!("kafka://{topic}"));
+    scene.cluster.remove(&[&topic]);
+    told
+}
+
+/// The two models of a store take turns, twenty times, and one instance is killed after every fifth.
+fn take_turns(scene: &mut Scene<'_>, folder: &Path, store: &str) -> String {
+    let store = format!("{store:?}");
     let setups = ["a", "b", "c"].map(|name| {
         let setup = scene.instance(name).set("model", "path", "");
         setup.set("model", "store", &store)
     });
-    let versions = two_versions(&setups[0], folder.path());
+    let versions = two_versions(&setups[0], folder);
     let mut daemons: Vec<Outlierd> = setups.iter().map(Outlierd::start_ready).collect();
     let mut kills = 0;
     for change in 1..=CHANGES {
