@@ -11,7 +11,7 @@ mod models;
 mod retrain;
 
 pub use dlq::{Chosen, Dlq, DlqCommand, DlqList, DlqReplay, DlqShow};
-pub use models::{Models, ModelsCommand};
+pub use models::{Models, ModelsCommand, Wait};
 pub use retrain::Retrain;
 
 /// Finds the odd records of a Kafka stream with a variational autoencoder, and says why.

@@ -1,6 +1,7 @@
 //! The command line of `outlierd models`.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Subcommand};
 
@@ -22,6 +23,20 @@ pub struct One {
     // The name is taken: every command has --version.
     #[arg(id = "model", value_name = "VERSION")]
     pub version: String,
+}
+
+/// How long to wait for every instance.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct Wait {
+    /// For so long every instance is waited for to take the model [default: 10s]; 0s: not at all
+    #[arg(long, value_name = "TIME", value_parser = patience)]
+    pub wait: Option<Duration>,
+}
+
+fn patience(text: &str) -> Result<Duration, String> {
+    let parsed = text.parse::<jiff::SignedDuration>();
+    let patience = parsed.ok().and_then(|it| Duration::try_from(it).ok());
+    patience.ok_or_else(|| "write a time such as 10s".to_owned())
 }
 
 #[derive(Debug, Subcommand)]
@@ -48,7 +63,12 @@ pub enum ModelsCommand {
         other: String,
     },
     /// Have a model serve
-    Promote(One),
+    Promote {
+        #[command(flatten)]
+        model: One,
+        #[command(flatten)]
+        wait: Wait,
+    },
     /// Learn what the stream has become since a time, however odd it looks to the model that serves
     ///
     /// For a rightful change: a new sensor, new software. As `outlierd retrain --accept --from TIME`.
@@ -64,6 +84,8 @@ pub enum ModelsCommand {
         /// Its version, or a beginning that names only one
         #[arg(id = "model", value_name = "VERSION")]
         version: Option<String>,
+        #[command(flatten)]
+        wait: Wait,
     },
     /// Let models be promoted by themselves again, after a rollback
     Release,

@@ -1,15 +1,16 @@
 //! `outlierd models`: the models of a store, and which of them serves.
 
+use std::time::Duration;
+
 use anyhow::Context;
 use serde_json::json;
 
 use super::{diff, load, retrain, show};
-use crate::cli::{Models, ModelsCommand};
+use crate::cli::{Models, ModelsCommand, Wait};
 use crate::config::Config;
-use crate::registry::{Check, Entry, Report, Store};
-
-/// How a running daemon comes to know of it.
-const TAKES_EFFECT: &str = "a running daemon takes it between two records, within a second";
+use crate::daemon;
+use crate::http;
+use crate::registry::{Check, Entry, Hand, Report, Store};
 
 pub(super) fn run(arguments: &Models) -> anyhow::Result<()> {
     let config = load(&arguments.config.path)?;
@@ -26,24 +27,19 @@ pub(super) fn run(arguments: &Models) -> anyhow::Result<()> {
             diff::print(&config, &load(one)?, &load(other)?)
         }
         ModelsCommand::Accept { from } => retrain::accept(&arguments.config, from),
-        ModelsCommand::Promote(model) => promote(&store, &model.version),
-        ModelsCommand::Rollback { version } => roll_back(&store, version.as_deref()),
-        ModelsCommand::Release => {
-            store.change(|ledger, _| {
-                ledger.release();
-                Ok(())
-            })?;
-            say!("released: models may be promoted by themselves");
-            Ok(())
+        ModelsCommand::Promote { model, wait } => lend(
+            &config,
+            &store,
+            &Hand::Promote(model.version.clone()),
+            *wait,
+        ),
+        ModelsCommand::Rollback { version, wait } => {
+            lend(&config, &store, &Hand::Rollback(version.clone()), *wait)
         }
-        ModelsCommand::Pin(model) => pin(&store, &model.version, true),
-        ModelsCommand::Unpin(model) => pin(&store, &model.version, false),
-        ModelsCommand::Delete(model) => {
-            let version = store.find(&model.version)?;
-            store.change(|ledger, _| Ok(ledger.delete(&version)?))?;
-            say!("deleted {version}");
-            Ok(())
-        }
+        ModelsCommand::Release => at_once(&store, &Hand::Release),
+        ModelsCommand::Pin(model) => at_once(&store, &Hand::Pin(model.version.clone())),
+        ModelsCommand::Unpin(model) => at_once(&store, &Hand::Unpin(model.version.clone())),
+        ModelsCommand::Delete(model) => at_once(&store, &Hand::Delete(model.version.clone())),
         ModelsCommand::Export { model, file } => {
             let version = store.find(&model.version)?;
             let stored = store.export(&version, file)?;
@@ -115,35 +111,20 @@ pub(super) fn checks(report: &Report) -> String {
     report.checks.iter().map(line).collect()
 }
 
-fn promote(store: &Store, version: &str) -> anyhow::Result<()> {
-    let version = store.find(version)?;
-    // One that cannot be loaded must not serve.
-    store.load(&version)?;
-    store.change(|ledger, now| Ok(ledger.promote(&version, now)?))?;
-    say!("{version} serves; {TAKES_EFFECT}");
-    Ok(())
-}
-
-fn roll_back(store: &Store, version: Option<&str>) -> anyhow::Result<()> {
-    let version = match version {
-        Some(version) => store.find(version)?,
-        None => store.ledger()?.before()?.version.clone(),
-    };
-    store.load(&version)?;
-    store.change(|ledger, now| Ok(ledger.roll_back(&version, now)?))?;
-    say!(
-        "{version} serves, and none is promoted by itself until `outlierd models release`; {TAKES_EFFECT}"
-    );
-    Ok(())
-}
-
-fn pin(store: &Store, version: &str, pinned: bool) -> anyhow::Result<()> {
-    let version = store.find(version)?;
-    store.change(|ledger, _| Ok(ledger.pin(&version, pinned)?))?;
-    match pinned {
-        true => say!("{version} is never deleted"),
-        false => say!("{version} may be deleted"),
+/// Has it done, and waits until every instance has taken it.
+fn lend(config: &Config, store: &Store, hand: &Hand, wait: Wait) -> anyhow::Result<()> {
+    let done = store.lend(hand)?;
+    say!("{}", done.said);
+    let patience = wait.wait.unwrap_or(http::PATIENCE);
+    if let Some(version) = done.serves.filter(|_| patience > Duration::ZERO) {
+        say!("{}", daemon::say_rollout(config, &version, patience)?);
     }
+    Ok(())
+}
+
+/// Has it done; no instance has to know.
+fn at_once(store: &Store, hand: &Hand) -> anyhow::Result<()> {
+    say!("{}", store.lend(hand)?.said);
     Ok(())
 }
 
@@ -165,9 +146,7 @@ fn list(store: &Store, json: bool) -> anyhow::Result<()> {
         return Ok(());
     }
     if models.is_empty() {
-        say!(
-            "no model in {store}: make one with `outlierd train`"
-        );
+        say!("no model in {store}: make one with `outlierd train`");
     }
     for (entry, found) in &models {
         let pinned = if entry.pinned { ", pinned" } else { "" };

@@ -10,6 +10,7 @@ mod models;
 mod plan;
 mod probe;
 mod retrain;
+mod rollout;
 mod signals;
 mod status;
 
@@ -30,12 +31,13 @@ use crate::health::{Condition, Health};
 use crate::http::{self, Orders};
 use crate::metrics::Metrics;
 use crate::pipeline::{Line, LineError, Serving};
-use crate::registry::Stored;
+use crate::registry::{Store, Stored};
 use crate::vae::{Device, DeviceError};
 
 pub use fit::{Misfit, policy};
 pub use probe::probe;
 pub use retrain::Ourselves;
+pub use rollout::{Rollout, rollout, say_rollout};
 pub use signals::Signals;
 
 /// The consume thread beats at least every second; a stand-still of this length is a hang.
@@ -120,6 +122,7 @@ impl Daemon {
         let orders = Orders {
             token: config.http.token.clone(),
             taker: retrainer.as_ref().map(|_| taker),
+            models: hands(&config),
         };
         let retraining = retrainer.as_ref().map(Retrainer::shown);
         let status = status::page(&config, seen.clone(), retraining, &health, &metrics);
@@ -289,6 +292,22 @@ impl Daemon {
         );
         Ok(())
     }
+}
+
+/// What HTTP may have done with the models of the store.
+fn hands(config: &Arc<Config>) -> Option<http::Models> {
+    let store = Store::of(config)?;
+    let config = Arc::clone(config);
+    Some(Arc::new(move |hand| {
+        let done = store.lend(hand)?;
+        Ok(match done.serves {
+            Some(version) => {
+                let rollout = say_rollout(&config, &version, http::PATIENCE)?;
+                format!("{}\n{rollout}", done.said)
+            }
+            None => done.said,
+        })
+    }))
 }
 
 async fn join(line: Line) -> Result<(), DaemonError> {

@@ -199,7 +199,9 @@ impl Retrainer {
             return None;
         }
         // A ledger that cannot be read is said elsewhere.
-        let seen_to = tokio::task::block_in_place(|| self.store.ledger()).ok()?.slot;
+        let seen_to = tokio::task::block_in_place(|| self.store.ledger())
+            .ok()?
+            .slot;
         let done = seen_to.map_or(self.past, |seen| seen.max(self.past));
         schedule.due(Timestamp::now(), done)
     }

@@ -16,7 +16,7 @@ mod orders;
 mod routes;
 
 pub use bind::{BindError, bind};
-pub use orders::{Order, Orders};
+pub use orders::{Models, Order, Orders, PATIENCE};
 pub use routes::Status;
 
 /// How long open requests may take after a stop. A client that never finishes its request must

@@ -24,6 +24,10 @@ const INDEX: &str = "outlierd\n
 with the token of http.token, by POST:
 /retrain         train a new model now
 /retrain/cancel  end the retrain that is at work
+/models/promote/VERSION
+/models/rollback, /models/rollback/VERSION
+/models/release, /models/pin/VERSION, /models/unpin/VERSION, /models/delete/VERSION
+                 as `outlierd models`
 ";
 
 #[derive(Clone)]

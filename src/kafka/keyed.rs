@@ -139,8 +139,7 @@ impl Keyed {
             id,
             producer,
         };
-        turn
-            .producer
+        turn.producer
             .init_transactions(PATIENCE)
             .map_err(|error| turn.failed("taking over its transactional id", error))?;
         Ok(turn)
@@ -244,7 +243,10 @@ impl Turn {
         }
         let flushed = self.producer.flush(PATIENCE);
         let refused = &self.producer.context().0;
-        let refused = refused.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let refused = refused
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
         match (refused, flushed) {
             (Some(error), _) | (None, Err(error)) => Err(self.failed("writing", error)),
             (None, Ok(())) => Ok(()),

@@ -6,6 +6,7 @@
 
 mod file;
 mod folder;
+mod hands;
 mod ledger;
 mod manifest;
 mod report;
@@ -16,6 +17,7 @@ mod trainer;
 mod whole;
 
 pub use file::{ModelError, Stored, load, save};
+pub use hands::{Done, Hand};
 pub use ledger::{Entry, Lease, Ledger, LedgerError, State};
 pub use manifest::{Manifest, ManifestMember};
 pub use report::{Check, Report};

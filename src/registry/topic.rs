@@ -176,7 +176,9 @@ impl Shelf for Topic {
 
     fn read(&self, version: &str) -> Result<Vec<u8>, ModelError> {
         let place = format!("{self}/{version}");
-        let keyed = self.open().map_err(|error| ModelError::remote(&place, error))?;
+        let keyed = self
+            .open()
+            .map_err(|error| ModelError::remote(&place, error))?;
         let mut parts: Vec<Option<Vec<u8>>> = Vec::new();
         let read = keyed.read(MODELS, |key, value| {
             let mut words = key.split('/');

@@ -36,7 +36,11 @@ impl Trainer {
                 _renewing: None,
             }));
         }
-        let by = format!("{}-{}", std::process::id(), Timestamp::now().as_nanosecond());
+        let by = format!(
+            "{}-{}",
+            std::process::id(),
+            Timestamp::now().as_nanosecond()
+        );
         if !renew(store, &by)? {
             return Ok(None);
         }

@@ -159,7 +159,8 @@ fn after_a_rollback_a_model_that_passes_waits() {
         (&"serves".into(), &"serves".into())
     );
     let config = setup.write();
-    let ended = outlierd(&["models", "rollback", "-c", config.to_str().unwrap()]);
+    let config = config.to_str().unwrap();
+    let ended = outlierd(&["models", "rollback", "--wait", "0s", "-c", config]);
     assert!(ended.status.success(), "{}", ended.stderr);
     let before = serving(&setup);
     let (third, _) = on_rows(&setup, &ordinary(3, 2000), &[]);
@@ -262,7 +263,7 @@ fn whoever_has_the_token_may_have_a_model_trained() {
     let mut daemon = Outlierd::start_ready(&setup);
     assert_eq!(post(&daemon, "/retrain", None), 401);
     assert_eq!(post(&daemon, "/retrain", Some("let-us")), 401);
-    assert_eq!(daemon.get("/retrain").0, 405);
+    assert_eq!(daemon.get("/retrain").0, 401);
     assert_eq!(post(&daemon, "/retrain", Some("let-me")), 202);
     let last = until("the end of the retrain", || last(&daemon));
     assert_eq!(last["outcome"], "serves", "{last} {}", daemon.stderr());

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::harness::records::ordinary;
 use super::harness::setup::{INPUT, topics};
-use super::harness::{Broker, Client, Ended, Outlierd, Record, Setup, outlierd, until};
+use super::harness::{Broker, Client, Ended, Outlierd, Record, Setup, outlierd_with};
 
 const STORE: &str = "outlierd-models";
 
@@ -19,12 +19,19 @@ fn setup(broker: &Broker) -> Setup {
         .with_store()
         .set("model", "store", &format!("\"kafka://{STORE}\""))
         .set("train", "max_steps", "60")
+        .set("http", "token", "{ env = \"OUTLIERD_TEST_TOKEN\" }")
+        .environment("OUTLIERD_TEST_TOKEN", "let-me")
+}
+
+fn run(arguments: &[&str], config: &str) -> Ended {
+    let token = [("OUTLIERD_TEST_TOKEN", "let-me")];
+    outlierd_with(&token, &[arguments, &["-c", config]].concat())
 }
 
 #[track_caller]
 fn done(setup: &Setup, arguments: &[&str]) -> Ended {
     let config = setup.write();
-    let ended = outlierd(&[arguments, &["-c", config.to_str().unwrap()]].concat());
+    let ended = run(arguments, config.to_str().unwrap());
     assert!(ended.status.success(), "{arguments:?}: {}", ended.stderr);
     ended
 }
@@ -52,26 +59,29 @@ fn a_model_reaches_every_instance_through_kafka_alone() {
     let daemons = [Outlierd::start_ready(&here), Outlierd::start_ready(&there)];
     assert!(daemons.iter().all(|daemon| serves(daemon) == first));
     let second = train(&there, 2);
-    done(&there, &["models", "promote", &second]);
-    until("both have the second", || {
-        let all = daemons.iter().all(|daemon| serves(daemon) == second);
-        all.then_some(())
-    });
-    done(&here, &["models", "rollback"]);
-    until("both are back", || {
-        let all = daemons.iter().all(|daemon| serves(daemon) == first);
-        all.then_some(())
-    });
+    let told = done(&there, &["models", "promote", &second]).stdout;
+    assert!(told.contains("judges all 2 partitions"), "{told}");
+    assert!(daemons.iter().all(|daemon| serves(daemon) == second));
+    // By HTTP as by hand.
+    assert_eq!(daemons[1].post("/models/rollback", None).0, 401);
+    let (status, told) = daemons[1].post("/models/rollback", Some("let-me"));
+    assert_eq!(status, 200, "{told}");
+    assert!(told.contains("judges all 2 partitions"), "{told}");
+    assert!(daemons.iter().all(|daemon| serves(daemon) == first));
+    let (status, told) = daemons[0].post("/models/delete/0", Some("let-me"));
+    assert!(
+        status == 409 && told.contains("there is no model"),
+        "{told}"
+    );
+    assert_eq!(daemons[0].post("/models/release", Some("let-me")).0, 200);
     let file = there.path("out.safetensors");
     let file = file.to_str().unwrap();
     done(&there, &["models", "export", &second, file]);
     done(&here, &["models", "show", &second]);
     // The parent stays with its child; then nothing is left of it.
     done(&here, &["models", "delete", &second]);
-    let ended = {
-        let config = here.write();
-        outlierd(&["models", "show", &second, "-c", config.to_str().unwrap()])
-    };
+    let config = here.write();
+    let ended = run(&["models", "show", &second], config.to_str().unwrap());
     assert!(
         ended.stderr.contains("there is no model"),
         "{}",
@@ -83,32 +93,12 @@ fn a_model_reaches_every_instance_through_kafka_alone() {
 }
 
 #[test]
-fn writers_at_once_undo_nothing_of_each_other() {
-    let broker = broker();
-    let setups: Vec<Setup> = (0..3).map(|_| setup(&broker)).collect();
-    std::thread::scope(|scope| {
-        for (seed, setup) in (1..).zip(&setups) {
-            scope.spawn(move || {
-                let rows = setup.write_lines("rows.ndjson", &ordinary(seed, 600));
-                done(setup, &["train", "--from-file", rows.to_str().unwrap()]);
-            });
-        }
-    });
-    let shown = done(&setups[0], &["models", "list", "--json"]).stdout;
-    let shown: Value = serde_json::from_str(&shown).unwrap();
-    let models = shown["models"].as_array().unwrap();
-    assert_eq!(models.len(), setups.len(), "{shown}");
-    let serving = models.iter().filter(|model| model["state"] == "serving");
-    assert_eq!(serving.count(), 1);
-    assert!(models.iter().all(|model| model["error"].is_null()));
-}
-
-#[test]
 fn an_instance_with_nothing_makes_its_first_model_itself() {
     let broker = broker();
-    let setup = setup(&broker)
-        .set("retrain", "bootstrap", "true")
-        .set("input", "start", "\"earliest\"");
+    let setup =
+        setup(&broker)
+            .set("retrain", "bootstrap", "true")
+            .set("input", "start", "\"earliest\"");
     let records: Vec<Record> = ordinary(4, 800).into_iter().map(Record::of).collect();
     Client::new(&broker.address).feed(INPUT, &records);
     let mut daemon = Outlierd::start_ready(&setup);
@@ -124,7 +114,7 @@ fn a_topic_that_cannot_be_a_store_says_what_one_is() {
     let broker = Broker::start(&topics(1));
     let setup = setup(&broker).set("model", "store", &format!("\"kafka://{INPUT}\""));
     let config = setup.write();
-    let ended = outlierd(&["models", "list", "-c", config.to_str().unwrap()]);
+    let ended = run(&["models", "list"], config.to_str().unwrap());
     assert!(
         ended.stderr.contains("--partitions 2") && ended.stderr.contains("cleanup.policy=compact"),
         "{}",

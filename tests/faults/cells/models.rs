@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use outlierd::registry;
 
@@ -40,12 +41,12 @@ fn take_turns(scene: &mut Scene<'_>, folder: &Path, store: &str) -> String {
     });
     let versions = two_versions(&setups[0], folder);
     let mut daemons: Vec<Outlierd> = setups.iter().map(Outlierd::start_ready).collect();
-    let mut kills = 0;
+    let (mut kills, mut slowest) = (0, Duration::ZERO);
     for change in 1..=CHANGES {
         let version = &versions[change % 2];
         let share = |change: usize| change as f64 / CHANGES as f64;
         scene.feed_range(scene.rows(share(change - 1), share(change)));
-        promote(&setups[0], version);
+        slowest = slowest.max(promote(&setups[0], version));
         if change % 5 == 0 {
             let at = kills % daemons.len();
             daemons.remove(at).kill();
@@ -63,7 +64,10 @@ fn take_turns(scene: &mut Scene<'_>, folder: &Path, store: &str) -> String {
     daemons.iter_mut().for_each(stop);
     let judged = judged_by(scene);
     assert_eq!(judged, 2, "one of the two has judged nothing");
-    format!("{CHANGES} changes and {kills} kills")
+    format!(
+        "{CHANGES} changes, the slowest in force everywhere after {:.1} s, and {kills} kills",
+        slowest.as_secs_f64()
+    )
 }
 
 /// Takes the shared model into the store, and a copy that is called otherwise; both judge alike.
@@ -75,14 +79,23 @@ fn two_versions(setup: &Setup, folder: &Path) -> [String; 2] {
     let other = registry::save(&other, &path).unwrap();
     assert_ne!(first.version, other.version);
     assert_eq!(Arc::clone(&other.model).golden, first.model.golden);
-    for file in [model(), &path] {
-        command(setup, &["import", file.to_str().unwrap()]);
+    // Both at once: neither undoes what the other does.
+    std::thread::scope(|scope| {
+        for file in [model(), &path] {
+            scope.spawn(move || command(setup, &["import", file.to_str().unwrap()]));
+        }
+    });
+    for version in [&first.version, &other.version] {
+        command(setup, &["show", version]);
     }
     [first.version, other.version]
 }
 
-fn promote(setup: &Setup, version: &str) {
+/// How long it took until every instance had taken it.
+fn promote(setup: &Setup, version: &str) -> Duration {
+    let began = Instant::now();
     command(setup, &["promote", version]);
+    began.elapsed()
 }
 
 fn command(setup: &Setup, arguments: &[&str]) {
