@@ -82,9 +82,13 @@ pub enum Command {
 
 #[derive(Debug, Args)]
 pub struct Demo {
-    /// Where the records come from: this host's sensors, generated card transactions, or a CSV or
-    /// NDJSON file (also .gz)
-    #[arg(long, default_value = "host", value_name = "host|transactions|FILE")]
+    /// Where the records come from: this host's sensors, generated card transactions, a pump
+    /// whose readings drift, or a CSV or NDJSON file (also .gz)
+    #[arg(
+        long,
+        default_value = "host",
+        value_name = "host|transactions|drift|FILE"
+    )]
     pub source: String,
     /// End by itself after this long, training included
     #[arg(long = "for", value_name = "DURATION", value_parser = duration)]

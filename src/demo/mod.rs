@@ -7,6 +7,7 @@
 mod configuration;
 pub mod disturb;
 mod disturbances;
+pub mod drift;
 pub mod host;
 mod learning;
 pub mod ledger;
@@ -22,7 +23,7 @@ use std::time::{Duration, Instant};
 use crate::daemon::{Daemon, DaemonError, Signals};
 use crate::kafka::{ClientError, Connection, EmbeddedBroker, TopicFault};
 use crate::metrics::Metrics;
-use crate::registry::{self, ModelError};
+use crate::registry::{self, ModelError, StoreError};
 use crate::training::TrainingError;
 
 pub use source::SourceError;
@@ -72,6 +73,10 @@ pub enum DemoError {
     Daemon(Box<DaemonError>),
     #[error("{0}: {1}")]
     Io(&'static str, #[source] std::io::Error),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("{0}")]
+    Story(String),
     #[error("stopped before there was anything to show")]
     Stopped,
 }
