@@ -21,6 +21,7 @@ pub mod demo;
 pub mod detect;
 pub mod evaluate;
 pub mod features;
+pub mod feedback;
 pub mod files;
 pub mod generate;
 pub mod health;

@@ -7,10 +7,12 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 mod dlq;
+mod feedback;
 mod models;
 mod retrain;
 
 pub use dlq::{Chosen, Dlq, DlqCommand, DlqList, DlqReplay, DlqShow};
+pub use feedback::Feedback;
 pub use models::{Models, ModelsCommand, Wait};
 pub use retrain::Retrain;
 
@@ -69,6 +71,8 @@ pub enum Command {
     Models(Models),
     /// Compare the model with plain detectors on a labelled file
     Evaluate(Evaluate),
+    /// Say what an outlier was, for the retrains to come
+    Feedback(Feedback),
     /// Put a file's records into a topic, to try things
     Feed(Feed),
     /// Show what a model file says of itself

@@ -11,8 +11,10 @@ use sha2::{Digest, Sha256};
 use crate::cli::TrainingRecords;
 use crate::config::Config;
 use crate::detect::hex;
+use crate::feedback::{Label, Labels};
 use crate::files;
 use crate::kafka::{Bounds, Connection, Reader};
+use crate::retrain::Labelled;
 use crate::training::{Collection, Place, Progress, Source};
 
 /// A bar on standard error; silent where that is no terminal.
@@ -33,11 +35,16 @@ pub(crate) fn advance(bar: &ProgressBar, at: Progress) {
     bar.set_message(format!("training, loss {:.3}", at.loss));
 }
 
+/// What a command is to learn from.
+pub(crate) struct Material {
+    pub(crate) collection: Collection,
+    pub(crate) source: Source,
+    /// Records among it that people have said something of.
+    pub(crate) labelled: Labelled,
+}
+
 /// Reads what a command is to learn from.
-pub(super) fn collect(
-    config: &Config,
-    records: &TrainingRecords,
-) -> anyhow::Result<(Collection, Source)> {
+pub(super) fn collect(config: &Config, records: &TrainingRecords) -> anyhow::Result<Material> {
     match &records.from_file {
         Some(path) => from_file(config, path),
         None => from_topic(config, bounds(records, config)?),
@@ -89,9 +96,19 @@ fn time(text: &str, now: Timestamp) -> anyhow::Result<Timestamp> {
 }
 
 /// Reads the records within `bounds` of the input topic, with a consumer of no group.
-pub(crate) fn from_topic(config: &Config, bounds: Bounds) -> anyhow::Result<(Collection, Source)> {
+pub(crate) fn from_topic(config: &Config, bounds: Bounds) -> anyhow::Result<Material> {
     let topic = &config.input.topic;
-    let reader = Reader::open(&Connection::new(&config.kafka), topic, bounds)?;
+    let labels = Labels::read(config)?;
+    let connection = Connection::new(&config.kafka);
+    let reader = Reader::open(&connection, topic, bounds)?;
+    // What a record is called is asked for only where somebody has spoken of one.
+    let origin = (!labels.is_empty()).then(|| reader.origin(&connection));
+    let origin = origin.transpose()?;
+    let label = |place: Place| {
+        let id = origin.as_ref()?.id(place.partition, place.offset);
+        labels.get(&id)
+    };
+    let mut labelled = Labelled::default();
     let mut collection = empty(config)?;
     let (records, most) = (reader.offsets(), config.train.max_rows);
     if records > most as u64 {
@@ -107,7 +124,15 @@ pub(crate) fn from_topic(config: &Config, bounds: Bounds) -> anyhow::Result<(Col
                 partition: record.partition,
                 offset: record.offset,
             };
-            collection.add_from(place, payload, record.time_ms);
+            match label(place) {
+                Some(Label::Confirmed) => labelled.confirmed.push(payload.to_vec()),
+                label => {
+                    collection.add_from(place, payload, record.time_ms);
+                    if label.is_some() {
+                        labelled.false_alarms.push(payload.to_vec());
+                    }
+                }
+            }
         }
         bar.inc(1);
     })?;
@@ -121,12 +146,16 @@ pub(crate) fn from_topic(config: &Config, bounds: Bounds) -> anyhow::Result<(Col
         name: format!("topic {topic}"),
         offsets,
     };
-    Ok((collection, source))
+    Ok(Material {
+        collection,
+        source,
+        labelled,
+    })
 }
 
 /// Reads the records of a file. Its rows name it, as JSON lines: the same rows make the same model
 /// under any path.
-pub(crate) fn from_file(config: &Config, path: &Path) -> anyhow::Result<(Collection, Source)> {
+pub(crate) fn from_file(config: &Config, path: &Path) -> anyhow::Result<Material> {
     let mut collection = empty(config)?;
     let mut rows = files::open(path)?;
     let mut record = Vec::new();
@@ -143,7 +172,11 @@ pub(crate) fn from_file(config: &Config, path: &Path) -> anyhow::Result<(Collect
         name: format!("file sha256:{}", hex(&digest.finalize()[..8])),
         offsets: vec![],
     };
-    Ok((collection, source))
+    Ok(Material {
+        collection,
+        source,
+        labelled: Labelled::default(),
+    })
 }
 
 fn empty(config: &Config) -> anyhow::Result<Collection> {

@@ -22,6 +22,7 @@ mod dlq;
 mod encode;
 mod evaluate;
 mod feed;
+mod feedback;
 mod init;
 mod latent_map;
 mod material;
@@ -56,6 +57,7 @@ pub fn dispatch(cli: Cli) -> ExitCode {
         Command::Models(arguments) => models::run(&arguments),
         Command::Decode(arguments) => decode::run(&arguments),
         Command::Evaluate(arguments) => evaluate::run(arguments),
+        Command::Feedback(arguments) => feedback::run(&arguments),
         Command::Feed(arguments) => feed::run(&arguments),
         Command::Show(arguments) => show::run(&arguments),
         Command::Completions { shell } => completions(shell),

@@ -8,7 +8,8 @@ use anyhow::Context;
 use rustix::process::{Resource, Rlimit, nice, setrlimit};
 use serde_json::{Value, json};
 
-use super::{load, material, models, start_logging};
+use super::material::{self, Material};
+use super::{load, models, start_logging};
 use crate::cli;
 use crate::config::Config;
 use crate::registry::{self, Added, Admission, Report, State, Store, StoreError, Stored, Trainer};
@@ -56,10 +57,15 @@ fn train(
     }
     let serving = serving(config)?;
     tell.say(&json!({"event": "progress", "phase": "reading"}))?;
-    let (collection, source) = material::collect(config, &arguments.records)?;
+    let Material {
+        collection,
+        source,
+        labelled,
+    } = material::collect(config, &arguments.records)?;
     let teaching = Teaching {
         config,
         store,
+        labelled,
         serving: serving.as_ref(),
         device: Device::open(&config.compute)?,
         accept: arguments.accept,

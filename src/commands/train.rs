@@ -3,7 +3,8 @@
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
-use super::{load, material, start_logging};
+use super::material::{self, Material};
+use super::{load, start_logging};
 use crate::cli;
 use crate::config::{Budget, Config};
 use crate::daemon;
@@ -20,7 +21,9 @@ pub(super) fn run(arguments: &cli::Train) -> anyhow::Result<()> {
     // What is missing is said before hours of records are read.
     let device = Device::open(&config.compute)?;
     let began = Instant::now();
-    let (collection, source) = material::collect(&config, &arguments.records)?;
+    let Material {
+        collection, source, ..
+    } = material::collect(&config, &arguments.records)?;
     let collected = Collected::of(&collection);
     let bar = material::bar(0, "training");
     let lesson = Lesson::new(collection, source)?.on(device);

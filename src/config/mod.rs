@@ -43,7 +43,7 @@ pub use input::{Input, OnDataLoss, Policy, Start};
 pub use kafka::Kafka;
 pub use line::{Detect, Line};
 pub use model::{Model, StoreAddress, Train, TrainingData};
-pub use output::{Audit, Copied, DeadLetter, Output};
+pub use output::{Audit, Copied, DeadLetter, Feedback, Output};
 pub use quantity::duration_text;
 pub use reading::load;
 pub use report::Key;
@@ -60,6 +60,7 @@ pub struct Config {
     pub output: Output,
     pub dead_letter: DeadLetter,
     pub audit: Audit,
+    pub feedback: Feedback,
     pub delivery: Delivery,
     pub model: Model,
     pub train: Train,

@@ -49,6 +49,13 @@ pub struct Audit {
     pub topic: Option<String>,
 }
 
+/// `[feedback]`: what people say of outliers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Feedback {
+    /// Without one nobody is listened to.
+    pub topic: Option<String>,
+}
+
 const COPIED: [(&str, Copied); 3] = [
     ("full", Copied::Full),
     ("fields", Copied::Fields),
@@ -98,6 +105,14 @@ impl DeadLetter {
 }
 
 impl Audit {
+    pub(super) fn read(mut section: Section<'_>) -> Option<Self> {
+        let topic = section.optional("topic", name::topic);
+        section.finish();
+        Some(Self { topic: topic? })
+    }
+}
+
+impl Feedback {
     pub(super) fn read(mut section: Section<'_>) -> Option<Self> {
         let topic = section.optional("topic", name::topic);
         section.finish();

@@ -7,8 +7,8 @@ use super::report::Report;
 use super::section::Section;
 use super::source::{self, Surroundings};
 use super::{
-    Audit, Compute, Config, DeadLetter, Delivery, Detect, Error, Errors, Field, Http, Input, Kafka,
-    Key, Line, Log, Model, Output, Retrain, Train,
+    Audit, Compute, Config, DeadLetter, Delivery, Detect, Error, Errors, Feedback, Field, Http,
+    Input, Kafka, Key, Line, Log, Model, Output, Retrain, Train,
 };
 
 /// Reads the configuration file at `path`, with the environment over it. Relative paths in it start
@@ -97,6 +97,7 @@ fn read_sections(
     let output = Output::read(root.section("output"), input_topic, surroundings);
     let dead_letter = DeadLetter::read(root.section("dead_letter"), input_topic);
     let audit = Audit::read(root.section("audit"));
+    let feedback = Feedback::read(root.section("feedback"));
     let delivery = Delivery::read(root.section("delivery"));
     let model = Model::read(root.section("model"), surroundings);
     let train = Train::read(root.section("train"));
@@ -120,6 +121,10 @@ fn read_sections(
             "audit.topic",
             audit.as_ref().and_then(|audit| audit.topic.as_deref()),
         ),
+        (
+            "feedback.topic",
+            feedback.as_ref().and_then(|it| it.topic.as_deref()),
+        ),
     ];
     refuse_shared_topics(&mut root, topics);
     refuse_records_beyond_batches(&mut root, input.as_ref(), line.as_ref());
@@ -132,6 +137,7 @@ fn read_sections(
         output: output?,
         dead_letter: dead_letter?,
         audit: audit?,
+        feedback: feedback?,
         delivery: delivery?,
         model: model?,
         train: train?,
@@ -145,7 +151,7 @@ fn read_sections(
 }
 
 /// A topic that is read and written would feed the daemon its own output.
-fn refuse_shared_topics(root: &mut Section<'_>, topics: [(&str, Option<&str>); 4]) {
+fn refuse_shared_topics(root: &mut Section<'_>, topics: [(&str, Option<&str>); 5]) {
     for (index, (key, topic)) in topics.into_iter().enumerate() {
         let Some(topic) = topic else { continue };
         let above = topics.iter().take(index);

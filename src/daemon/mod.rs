@@ -27,6 +27,7 @@ use plan::{Plan, RECONNECT};
 use retrain::Retrainer;
 
 use crate::config::Config;
+use crate::feedback;
 use crate::health::{Condition, Health};
 use crate::http::{self, Orders};
 use crate::metrics::Metrics;
@@ -110,6 +111,7 @@ impl Daemon {
             Err("no partitions assigned yet".into()),
         );
         announce(&config, &serving, &health, &metrics);
+        feedback::follow(&config, &metrics);
         let listener = http::bind(config.http.bind).await?;
         let address = listener.local_addr().unwrap_or(config.http.bind);
         let (close_http, closed) = watch::channel(());

@@ -8,7 +8,8 @@ use anyhow::Context;
 use super::policy;
 use crate::config::Config;
 use crate::detect::Episodes;
-use crate::pipeline::{self, Judge, Messages, Origin, Redaction};
+use crate::kafka::Origin;
+use crate::pipeline::{self, Judge, Messages, Redaction};
 use crate::registry::Stored;
 
 /// Judges the records on `input` one at a time as the line would, and says on `output` after each that it is still alive.

@@ -8,9 +8,9 @@ use super::source::{SourceError, survey_file};
 use super::transactions::Transactions;
 use super::{DEAD_LETTERS, INPUT, OUTLIERS, Settings, Source};
 use crate::config::{
-    Audit, Budget, Compute, Config, Copied, DeadLetter, Delivery, Detect, Device, Field, Format,
-    Gate, Http, Input, Kafka, Level, Line, Log, Model, OnDataLoss, Output, Policy, Retrain, Secret,
-    Start, Train, TrainingData,
+    Audit, Budget, Compute, Config, Copied, DeadLetter, Delivery, Detect, Device, Feedback, Field,
+    Format, Gate, Http, Input, Kafka, Level, Line, Log, Model, OnDataLoss, Output, Policy, Retrain,
+    Secret, Start, Train, TrainingData,
 };
 use crate::kafka::EmbeddedBroker;
 
@@ -63,6 +63,7 @@ pub(super) fn of(
             payload: choice.redact.is_empty(),
         },
         audit: Audit { topic: None },
+        feedback: Feedback { topic: None },
         delivery: Delivery::AtLeastOnce,
         model: Model {
             path: folder.join("model.safetensors"),

@@ -51,7 +51,8 @@ impl Watch {
                 if let Some(message) = outliers.next(Duration::from_millis(100)) {
                     let at = began.elapsed().as_secs_f64();
                     let message: Value =
-                        serde_json::from_slice(&message.payload).unwrap_or_default();
+                        serde_json::from_slice(&message.payload.unwrap_or_default())
+                            .unwrap_or_default();
                     say(&line(&message));
                     let number = number(&message);
                     found

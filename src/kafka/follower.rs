@@ -18,7 +18,9 @@ pub struct Follower {
 /// A record that was followed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Followed {
-    pub payload: Vec<u8>,
+    pub key: Option<Vec<u8>>,
+    /// None is a tombstone.
+    pub payload: Option<Vec<u8>>,
     pub headers: Vec<(String, Vec<u8>)>,
 }
 
@@ -44,7 +46,8 @@ impl Follower {
     pub fn next(&self, patience: Duration) -> Option<Followed> {
         match self.consumer.poll(patience)? {
             Ok(message) => Some(Followed {
-                payload: message.payload().unwrap_or_default().to_vec(),
+                key: message.key().map(<[u8]>::to_vec),
+                payload: message.payload().map(<[u8]>::to_vec),
                 headers: message.headers().map_or(vec![], |headers| {
                     let pair = |header: rdkafka::message::Header<'_, &[u8]>| {
                         (

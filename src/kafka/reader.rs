@@ -9,7 +9,9 @@ use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedHeaders, Headers, Message};
 use rdkafka::topic_partition_list::Offset;
 
-use super::client::{ClientError, Connection, PATIENCE};
+use super::Origin;
+use super::client::{ClientError, Connection, PATIENCE, cluster_id};
+use super::topic_id::topic_id;
 use super::topics::{self, TopicFault};
 
 /// How long a read may stand still before it is given up.
@@ -174,6 +176,22 @@ impl Reader {
 
     pub fn spans(&self) -> &[Span] {
         &self.spans
+    }
+
+    /// Which log it reads.
+    ///
+    /// # Errors
+    /// When the cluster does not say.
+    pub fn origin(&self, connection: &Connection) -> Result<Origin, ClientError> {
+        let client = self.consumer.client();
+        let topic_id = topic_id(client, &self.topic, PATIENCE).map_err(|source| {
+            ClientError::request(connection, format!("for the id of {}", self.topic), source)
+        })?;
+        Ok(Origin {
+            cluster: cluster_id(client, connection)?,
+            topic: self.topic.clone(),
+            topic_id,
+        })
     }
 
     /// Number of offsets in the spans; compaction may have left fewer records.

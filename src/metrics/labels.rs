@@ -100,6 +100,16 @@ label! {
 }
 
 label! {
+    /// What people say of an outlier.
+    pub enum FeedbackLabel as "label" {
+        /// Something was wrong.
+        Confirmed = "confirmed",
+        /// Nothing was.
+        FalseAlarm = "false_alarm",
+    }
+}
+
+label! {
     /// What came of a retrain.
     pub enum RetrainOutcome as "outcome" {
         /// The new model has passed its gate, and serves.

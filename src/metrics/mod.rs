@@ -21,8 +21,8 @@ mod scores;
 pub use declare::{Declaration, Kind, Label, LabelSet, LabelValue, Values};
 pub use family::{BuildInfo, ByField, ByPartition, DeviceInfo, Family, ModelInfo};
 pub use labels::{
-    Bound, CommitResult, DeadLetterClass, Disposition, OutputTopic, PublishError, Queue, Rebalance,
-    RetrainOutcome, SkipReason, Stage,
+    Bound, CommitResult, DeadLetterClass, Disposition, FeedbackLabel, OutputTopic, PublishError,
+    Queue, Rebalance, RetrainOutcome, SkipReason, Stage,
 };
 pub use scores::{ScoreFigures, ScoreHistograms};
 
@@ -116,6 +116,10 @@ declare::metrics! {
         drift_elbo: Gauge = "outlierd_drift_elbo" in "nats",
         /// Fields, and the scores as one more, that drift: above 0.25 twice in a row, and not below 0.1 since.
         drifting: IntGauge = "outlierd_drifting" in "fields",
+        /// Outliers that people have said something of; the last word counts.
+        feedback: Family<FeedbackLabel, IntGauge> = "outlierd_feedback" in "outliers",
+        /// Confirmed outliers, of those that people have said something of. 0 while there are none.
+        precision: Gauge = "outlierd_precision" in "share of labelled outliers",
         /// Retrains that have ended.
         retrains: Family<RetrainOutcome, IntCounter> = "outlierd_retrains_total" in "retrains",
         /// 1 while a retrain is at work, else 0.

@@ -13,7 +13,7 @@ use super::audit::Audit;
 use super::consume::Consume;
 use super::dealer::Dealer;
 use super::delivery::{Delivery, Oversize};
-use super::message::{Messages, Origin};
+use super::message::Messages;
 use super::publish::Publish;
 use super::report::Reporter;
 use super::sandbox::{Probe, Sandbox};
@@ -25,7 +25,7 @@ use super::{Batch, LineError, Redaction};
 use crate::config::{self, Config};
 use crate::detect::Episodes;
 use crate::health::{Condition, Health};
-use crate::kafka::{Connection, Intake, IntakeError, Outlet, Topics, Trail};
+use crate::kafka::{Connection, Intake, IntakeError, Origin, Outlet, Topics, Trail};
 use crate::metrics::Metrics;
 
 /// Batches waiting in front of each score thread: one to work on while another is filled.

@@ -4,9 +4,9 @@ use jiff::Timestamp;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use super::{Batch, DeadLetter, Finding, Record, Redaction};
+use super::{Batch, DeadLetter, Finding, Redaction};
 use crate::detect::{Episode, Episodes, Model, Reason, hex, sentence};
-use crate::kafka::{Destination, Outgoing, TopicId};
+use crate::kafka::{Destination, Origin, Outgoing};
 use crate::metrics::DeadLetterClass;
 
 /// Version of the outlier message's schema.
@@ -15,16 +15,6 @@ const SCHEMA: u8 = 1;
 /// Reasons in a message at most, and the least share that one must have.
 const REASONS: usize = 8;
 const LEAST_SHARE: f32 = 0.01;
-
-/// Where records come from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Origin {
-    /// The cluster's id.
-    pub cluster: String,
-    pub topic: String,
-    /// A topic made anew has another, so that its records have other ids. Clusters older than 2.8 give none.
-    pub topic_id: Option<TopicId>,
-}
 
 /// Writes messages; remembers the open episodes.
 pub struct Messages {
@@ -111,7 +101,7 @@ impl Messages {
     /// The messages for one finding: the whole, and what to publish if the whole is too large.
     pub fn outlier(&mut self, batch: &Batch, finding: &Finding) -> (Outgoing, Outgoing) {
         let record = &batch.records()[finding.record];
-        let id = self.id(record);
+        let id = self.origin.id(record.partition, record.offset);
         let episode_key = finding.key.as_deref().unwrap_or_default();
         let episode = self.episodes.assign(episode_key, &id, finding.time_ms);
         let key = finding.key.as_deref().map(|key| self.redaction.key(key));
@@ -164,7 +154,10 @@ impl Messages {
         let record = &batch.records()[dead.record];
         let payload = batch.payload(record).unwrap_or_default();
         let headers = vec![
-            ("outlierd.id", self.id(record).into_bytes()),
+            (
+                "outlierd.id",
+                self.origin.id(record.partition, record.offset).into_bytes(),
+            ),
             ("outlierd.class", dead.class.as_str().into()),
             ("outlierd.topic", self.origin.topic.clone().into_bytes()),
             (
@@ -210,21 +203,6 @@ impl Messages {
             headers,
         };
         (whole, by_reference)
-    }
-
-    /// The same on every redelivery, whatever the model: readers drop duplicates by it.
-    fn id(&self, record: &Record) -> String {
-        let Origin {
-            cluster,
-            topic,
-            topic_id,
-        } = &self.origin;
-        let topic_id = topic_id
-            .as_ref()
-            .map_or(String::new(), |id| format!("{id}\0"));
-        let (partition, offset) = (record.partition, record.offset);
-        let position = format!("{cluster}\0{topic}\0{topic_id}{partition}\0{offset}");
-        hex(&Sha256::digest(position.as_bytes())[..16])
     }
 }
 

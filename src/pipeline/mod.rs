@@ -48,7 +48,7 @@ pub use judge::{Judge, JudgeError};
 pub use judged::{DeadLetter, Finding, Judged, Pending};
 pub use letter::{Filter, Letter, Letters, REPLAY_OF, REPLAYED, REPLAYED_AS, REPLAYS, place};
 pub use line::{Line, Parts};
-pub use message::{Messages, Origin};
+pub use message::Messages;
 pub use probe::probe;
 pub use redaction::Redaction;
 pub use sandbox::Probe;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
+use super::Labelled;
 use crate::config::Config;
 use crate::detect::{Detector, Model, Policy};
 use crate::record::{Decoder, PathError, Vocabularies};
@@ -53,6 +54,44 @@ pub enum CasesError {
     Rows(#[from] RowsError),
 }
 
+/// What a model decides of single records.
+struct Decider {
+    decoder: Decoder,
+    words: Vocabularies,
+    detector: Detector,
+    cells: Vec<f64>,
+    threshold: f64,
+}
+
+impl Decider {
+    fn new(config: &Config, model: &Arc<Model>, threshold: f64) -> Result<Decider, CasesError> {
+        let policy = Arc::new(Policy::open(config.fields.len()));
+        Ok(Decider {
+            decoder: Decoder::new(&config.fields, &config.input)?,
+            words: Vocabularies::frozen(model.encoding.vocabularies()),
+            detector: Detector::new(Arc::clone(model), policy)?,
+            cells: vec![f64::NAN; config.fields.len()],
+            threshold,
+        })
+    }
+
+    /// Whether a record is flagged; or why it cannot be scored.
+    fn flags(&mut self, record: &[u8]) -> Result<Result<bool, String>, CasesError> {
+        match self
+            .decoder
+            .decode(record, &mut self.words, &mut self.cells)
+        {
+            Ok(decoded) if decoded.filtered => {
+                return Ok(Err("the record does not match input.where".to_owned()));
+            }
+            Ok(_) => {}
+            Err(rejection) => return Ok(Err(rejection.to_string())),
+        }
+        let scored = self.detector.score(&self.cells)?;
+        Ok(Ok(scored.iter().any(|it| it.p <= self.threshold)))
+    }
+}
+
 /// Tries every case of the file on `model`, by a threshold on p.
 ///
 /// # Errors
@@ -67,11 +106,7 @@ pub(super) fn check(
         path: path.to_owned(),
         source,
     })?;
-    let mut decoder = Decoder::new(&config.fields, &config.input)?;
-    let mut words = Vocabularies::frozen(model.encoding.vocabularies());
-    let policy = Arc::new(Policy::open(config.fields.len()));
-    let mut detector = Detector::new(Arc::clone(model), policy)?;
-    let mut cells = vec![f64::NAN; config.fields.len()];
+    let mut decider = Decider::new(config, model, threshold)?;
     let (mut cases, mut failed) = (0, Vec::new());
     for (index, line) in text.lines().enumerate() {
         let line_number = index + 1;
@@ -84,16 +119,10 @@ pub(super) fn check(
             why,
         };
         let case: Case = serde_json::from_str(line).map_err(|error| wrong(error.to_string()))?;
-        let record = case.record.to_string();
-        match decoder.decode(record.as_bytes(), &mut words, &mut cells) {
-            Ok(decoded) if decoded.filtered => {
-                return Err(wrong("the record does not match input.where".to_owned()));
-            }
-            Ok(_) => {}
-            Err(rejection) => return Err(wrong(rejection.to_string())),
-        }
+        let flagged = decider
+            .flags(case.record.to_string().as_bytes())?
+            .map_err(wrong)?;
         cases += 1;
-        let flagged = detector.score(&cells)?.iter().any(|it| it.p <= threshold);
         if flagged != (case.must == Must::Flag) {
             failed.push(line_number.to_string());
         }
@@ -112,4 +141,36 @@ pub(super) fn check(
         passed: failed.is_empty(),
         waived: false,
     })
+}
+
+/// Tries the outliers that people have said something of. A budget brings false alarms with it, and nobody can learn each
+/// of them: a candidate must decide no fewer of them rightly than what serves. None where nobody has said anything.
+pub(super) fn check_labelled(
+    labelled: &Labelled,
+    config: &Config,
+    candidate: (&Arc<Model>, f64),
+    serving: Option<(&Arc<Model>, f64)>,
+) -> Result<Option<Check>, CasesError> {
+    let all = labelled.confirmed.len() + labelled.false_alarms.len();
+    if all == 0 {
+        return Ok(None);
+    }
+    let right = |(model, threshold)| -> Result<usize, CasesError> {
+        let mut decider = Decider::new(config, model, threshold)?;
+        let mut right = 0;
+        for (records, flagged) in [(&labelled.confirmed, true), (&labelled.false_alarms, false)] {
+            for record in records {
+                right += usize::from(decider.flags(record)? == Ok(flagged));
+            }
+        }
+        Ok(right)
+    };
+    let (value, least) = (right(candidate)?, serving.map_or(Ok(0), right)?);
+    Ok(Some(Check {
+        name: "labelled outliers decided rightly".to_owned(),
+        value: Some(value as f64),
+        limit: format!("at least {least} of {all}, as what serves"),
+        passed: value >= least,
+        waived: false,
+    }))
 }

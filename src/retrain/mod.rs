@@ -8,6 +8,7 @@
 mod cases;
 mod clock;
 mod gate;
+mod labelled;
 mod schedule;
 mod scoring;
 mod teach;
@@ -17,6 +18,7 @@ mod tests;
 
 pub use cases::CasesError;
 pub use gate::gate;
+pub use labelled::Labelled;
 pub use schedule::Schedule;
 pub use scoring::{Rows, ScoringError};
 pub use teach::{Taught, TeachError, Teaching, teach};

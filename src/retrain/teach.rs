@@ -5,9 +5,11 @@ use std::sync::Arc;
 
 use super::cases::{self, CasesError};
 use super::gate::gate;
+use super::labelled::Labelled;
 use super::scoring::{Rows, ScoringError};
 use crate::config::Config;
 use crate::detect::{Model, Threshold};
+use crate::record::PathError;
 use crate::registry::{ModelError, Report, Store, Stored};
 use crate::training::{Collection, Lesson, Progress, Source, TrainingError};
 use crate::vae::Device;
@@ -22,6 +24,8 @@ pub enum TeachError {
     #[error("the gate cannot measure: {0}")]
     Gate(ScoringError),
     #[error(transparent)]
+    Paths(#[from] PathError),
+    #[error(transparent)]
     Cases(#[from] CasesError),
     #[error("what was learnt does not come back from its bytes: {0}")]
     Model(#[from] ModelError),
@@ -33,6 +37,8 @@ pub enum TeachError {
 pub struct Teaching<'a> {
     pub config: &'a Config,
     pub store: &'a Store,
+    /// What people have said of records that are learnt from.
+    pub labelled: Labelled,
     /// What serves, if anything does.
     pub serving: Option<&'a Stored>,
     pub device: Device,
@@ -72,6 +78,11 @@ pub fn teach(
             .map_err(TeachError::Serving)?,
         None => Vec::new(),
     };
+    let odd = without(
+        odd,
+        &teaching.labelled.rows(teaching.config, &lesson)?,
+        &lesson,
+    );
     let left_out = odd.len();
     lesson.leave_out(odd);
     let fields = lesson.fields().to_vec();
@@ -79,9 +90,7 @@ pub fn teach(
     model.provenance.parent = teaching.serving.map(|stored| stored.version.clone());
     let packed = teaching.store.pack(&model)?;
     let candidate = &packed.1.model;
-    let rate = candidate.provenance.records_per_day;
-    let threshold = Threshold::new(teaching.config.detect.budget, &candidate.calibration, rate)
-        .map_err(TeachError::Budget)?;
+    let threshold = threshold_of(teaching.config, candidate)?;
     let rows = Rows {
         fields: &fields,
         table: &withheld,
@@ -90,13 +99,19 @@ pub fn teach(
         candidate,
         serving.map(|stored| (stored.version.as_str(), &stored.model)),
         &rows,
-        threshold.p,
+        threshold,
         &settings.gate,
         teaching.accept,
     )
     .map_err(TeachError::Gate)?;
+    let served = serving
+        .map(|stored| threshold_of(teaching.config, &stored.model).map(|p| (&stored.model, p)))
+        .transpose()?;
+    let labelled = &teaching.labelled;
+    let checked = cases::check_labelled(labelled, teaching.config, (candidate, threshold), served)?;
+    report.checks.extend(checked);
     if let Some(path) = &settings.cases {
-        let check = cases::check(path, teaching.config, candidate, threshold.p)?;
+        let check = cases::check(path, teaching.config, candidate, threshold)?;
         report.checks.push(check);
     }
     Ok(Taught {
@@ -104,6 +119,24 @@ pub fn teach(
         report,
         left_out,
     })
+}
+
+/// The p-value at or below which a model flags.
+fn threshold_of(config: &Config, model: &Model) -> Result<f64, TeachError> {
+    let rate = model.provenance.records_per_day;
+    let threshold = Threshold::new(config.detect.budget, &model.calibration, rate);
+    Ok(threshold.map_err(TeachError::Budget)?.p)
+}
+
+/// Those of `odd` whose cells are none of `rightful`.
+fn without(odd: Vec<usize>, rightful: &[Vec<f64>], lesson: &Lesson) -> Vec<usize> {
+    let is_same = |one: &f64, other: &f64| one.to_bits() == other.to_bits();
+    let is_rightful = |row: &usize| {
+        let cells = lesson.rows().row(*row);
+        let same = |other: &Vec<f64>| cells.iter().zip(other).all(|(a, b)| is_same(a, b));
+        rightful.iter().any(same)
+    };
+    odd.into_iter().filter(|row| !is_rightful(row)).collect()
 }
 
 /// Whether a model reads the fields of these rows.

@@ -8,7 +8,7 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
 
-use super::{Taught, Teaching, teach};
+use super::{Labelled, Taught, Teaching, teach};
 use crate::config::{Config, TrainingData};
 use crate::detect::{Detector, Policy};
 use crate::registry::{Admission, Store, Stored};
@@ -93,6 +93,7 @@ impl Week {
         let teaching = Teaching {
             config: &self.config,
             store: &self.store,
+            labelled: Labelled::default(),
             serving: serving.as_ref(),
             device: Device::cpu(),
             accept: false,

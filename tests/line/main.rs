@@ -17,6 +17,7 @@ mod dispositions;
 mod dlq;
 mod drift;
 mod evaluate;
+mod feedback;
 mod floors;
 mod generate;
 mod health;
