@@ -29,6 +29,7 @@ mod output;
 mod rebalance;
 mod restart;
 mod retrain;
+mod retrain_faults;
 mod shared_store;
 mod start;
 mod stop;
