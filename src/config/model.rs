@@ -29,6 +29,8 @@ pub enum StoreAddress {
     Folder(PathBuf),
     /// A compacted topic of the cluster that the records come from.
     Topic(String),
+    /// A bucket, and what the names of the models in it begin with: `s3://BUCKET/PREFIX`.
+    Objects(String),
 }
 
 /// `[train]`: how a model is made.
@@ -78,7 +80,7 @@ impl Model {
                 StoreAddress::Folder(folder) => {
                     StoreAddress::Folder(surroundings.folder.join(folder))
                 }
-                topic => topic,
+                remote => remote,
             }),
             keep: keep?,
         })
@@ -130,11 +132,17 @@ pub(super) fn file(example: &str) -> impl Fn(&str) -> Result<PathBuf, Wrong> {
 
 fn address(text: &str) -> Result<StoreAddress, Wrong> {
     let wrong = |problem: &str| {
-        let remedy = "write the path of a folder such as \"models\", or a topic as \"kafka://outlierd-models\"";
+        let remedy = "write the path of a folder such as \"models\", a topic as \"kafka://outlierd-models\", or a \
+                      bucket as \"s3://bucket/models\"";
         Err(Wrong::new(problem, remedy))
     };
     match text.split_once("://") {
         Some(("kafka", topic)) => name::topic(topic).map(StoreAddress::Topic),
+        Some(("s3", _)) if cfg!(not(feature = "s3")) => {
+            let remedy = "build outlierd with `--features s3`";
+            Err(Wrong::new("needs more than this build has", remedy))
+        }
+        Some(("s3", rest)) if !rest.is_empty() => Ok(StoreAddress::Objects(text.to_owned())),
         Some(_) => wrong("is no place for models that this outlierd knows"),
         None if text.trim().is_empty() => wrong("is no folder"),
         None => Ok(StoreAddress::Folder(PathBuf::from(text))),

@@ -9,6 +9,8 @@ mod folder;
 mod hands;
 mod ledger;
 mod manifest;
+#[cfg(feature = "s3")]
+mod objects;
 mod report;
 mod shelf;
 mod store;

@@ -9,6 +9,8 @@ use std::sync::Arc;
 use super::file::{self, ModelError, Stored};
 use super::folder::Folder;
 use super::ledger::{Entry, Ledger, LedgerError, State};
+#[cfg(feature = "s3")]
+use super::objects::Objects;
 use super::report::Report;
 use super::shelf::{Change, Shelf};
 use super::topic::Topic;
@@ -54,9 +56,14 @@ impl StoreError {
     /// Whether its place does not answer: that passes by itself.
     pub fn is_unreachable(&self) -> bool {
         match self {
-            StoreError::Remote { source, .. } => source
-                .downcast_ref::<KeyedError>()
-                .is_some_and(KeyedError::is_unreachable),
+            StoreError::Remote { source, .. } => {
+                let of_kafka = source.downcast_ref::<KeyedError>();
+                #[cfg(feature = "s3")]
+                if super::objects::is_unreachable(&**source) {
+                    return true;
+                }
+                of_kafka.is_some_and(KeyedError::is_unreachable)
+            }
             _ => false,
         }
     }
@@ -116,7 +123,19 @@ impl Store {
             StoreAddress::Topic(topic) => Store {
                 shelf: Arc::new(Topic::new(&config.kafka, topic)),
             },
+            #[cfg(feature = "s3")]
+            StoreAddress::Objects(address) => Store {
+                shelf: Arc::new(Objects::new(address)),
+            },
+            // Refused with the configuration.
+            #[cfg(not(feature = "s3"))]
+            StoreAddress::Objects(_) => return None,
         })
+    }
+
+    #[cfg(all(test, feature = "s3"))]
+    pub(super) fn on(shelf: Arc<dyn Shelf>) -> Store {
+        Store { shelf }
     }
 
     /// The store of a folder.
