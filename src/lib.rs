@@ -9,7 +9,9 @@
 //! | 5 entry | `cli`, `commands` |
 //! | 4 composition | `daemon`, `evaluate`, `demo` |
 //! | 3 loops | `pipeline`, `training`, `retrain` |
-//! | 2 adapters | `kafka`, `registry`, `http`, `files`, `plot` |
+//! | 2.2 | `http`, which hands orders about models on |
+//! | 2.1 | `registry` and `feedback`, which may be in topics |
+//! | 2 adapters | `kafka`, `files`, `plot` |
 //! | 1 domain, pure | `record`, `features`, `vae`, `detect`, `generate` |
 //! | 0 ground | `config`, `metrics`, `health`, `planted` |
 
