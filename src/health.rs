@@ -49,6 +49,8 @@ pub enum Note {
     Model,
     /// What scores is not what could be wished for.
     Device,
+    /// Others of the group go by another store.
+    Store,
 }
 
 impl Note {
@@ -56,6 +58,7 @@ impl Note {
         match self {
             Self::Model => "model",
             Self::Device => "device",
+            Self::Store => "store",
         }
     }
 }

@@ -13,6 +13,7 @@ mod retrain;
 mod rollout;
 mod signals;
 mod status;
+mod strangers;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -144,6 +145,7 @@ impl Daemon {
             Arc::clone(&health),
             Arc::clone(&metrics),
         ));
+        tokio::spawn(strangers::watch(Arc::clone(&config), Arc::clone(&health)));
         let credentials = Credentials::of(&config.kafka);
         let models = Models::of(&config);
         let plan = Plan {

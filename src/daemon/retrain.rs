@@ -101,6 +101,9 @@ enum Event {
         version: Option<String>,
         #[serde(default)]
         refusals: usize,
+        /// What its gate said.
+        #[serde(default)]
+        gate: serde_json::Value,
     },
 }
 
@@ -285,7 +288,10 @@ impl Retrainer {
                         Ok(Event::Progress { phase, step, steps }) => {
                             self.progress(phase, step, steps);
                         }
-                        Ok(Event::Done { outcome, version, refusals }) => {
+                        Ok(Event::Done { outcome, version, refusals, gate }) => {
+                            if !gate.is_null() {
+                                tracing::info!(%gate, version, "the gate of a retrain");
+                            }
                             done = Some((outcome, version, refusals));
                         }
                         Err(error) => tracing::debug!("a line of the retrain: {error}"),

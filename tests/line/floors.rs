@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Floors in tenths, so that the domain can have floors of its own.
-const FLOORS: [(&str, u32); 23] = [
+const FLOORS: [(&str, u32); 24] = [
     ("config", 0),
     ("metrics", 0),
     ("health", 0),
@@ -147,9 +147,12 @@ fn no_file_uses_a_floor_that_is_not_below_its_own() {
         }
         let source = fs::read_to_string(&file).unwrap();
         let wrong = violations(module, &source);
+        // A test may stand in for what is outside by whatever library it likes.
+        let stands_in = |what: &String| name.ends_with("tests.rs") && what.contains(" names ");
         found.extend(
             wrong
                 .into_iter()
+                .filter(|what| !stands_in(what))
                 .map(|what| format!("src/{}, {what}", name.display())),
         );
     }

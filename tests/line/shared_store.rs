@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::harness::records::ordinary;
 use super::harness::setup::{INPUT, topics};
-use super::harness::{Broker, Client, Ended, Outlierd, Record, Setup, outlierd_with};
+use super::harness::{Broker, Client, Ended, Outlierd, Record, Setup, outlierd_with, until};
 
 const STORE: &str = "outlierd-models";
 
@@ -120,4 +120,32 @@ fn a_topic_that_cannot_be_a_store_says_what_one_is() {
         "{}",
         ended.stderr
     );
+}
+
+#[test]
+fn instances_over_folders_of_their_own_say_so() {
+    let broker = Broker::start(&topics(2));
+    let [here, there] = [1, 2].map(|seed| {
+        let setup = Setup::new(&broker.address)
+            .with_store()
+            .set("train", "max_steps", "60");
+        let rows = setup.write_lines("rows.ndjson", &ordinary(seed, 600));
+        done(&setup, &["train", "--from-file", rows.to_str().unwrap()]);
+        setup
+    });
+    let mut first = Outlierd::start_ready(&here);
+    let second = Outlierd::start_ready(&there);
+    until("the word of either", || {
+        let told = [&first, &second].map(|daemon| daemon.get("/readyz").1);
+        let told = told
+            .iter()
+            .all(|page| page.contains("store: another instance judges"));
+        told.then_some(())
+    });
+    // Alone it has nothing to say.
+    drop(second);
+    until("the end of it", || {
+        (!first.get("/readyz").1.contains("store:")).then_some(())
+    });
+    assert!(first.terminate().success());
 }
