@@ -36,8 +36,11 @@ pub(super) fn run(arguments: &cli::Retrain) -> anyhow::Result<()> {
         anyhow::bail!("another retrain is at work for {store}: wait for it");
     };
     let outcome = train(arguments, &config, (&store, &trainer), &mut tell);
-    // Where it is not, it runs out by itself.
-    trainer.release(&store)?;
+    if let Err(error) = trainer.release(&store) {
+        tracing::warn!(
+            "the right to train runs out by itself, it could not be given back: {error}"
+        );
+    }
     outcome
 }
 

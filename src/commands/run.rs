@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 
@@ -43,19 +43,23 @@ pub(super) fn run(arguments: &cli::Run) -> anyhow::Result<()> {
 
 /// The model to begin with. Waits for a store that is out of reach, and, with `retrain.bootstrap`, for the first model.
 async fn first(config: &Config, ourselves: &Ourselves) -> anyhow::Result<Stored> {
-    let mut waits = false;
+    let (mut waits, mut tried) = (false, None::<Instant>);
     loop {
         let error = match tokio::task::block_in_place(|| registry::serving(config)) {
             Ok(stored) => return Ok(stored),
             Err(error) => error,
         };
         match &error {
+            // Another instance may make it meanwhile.
+            StoreError::Empty(_) if tried.is_some_and(|at| at.elapsed() < BOOTSTRAP) => {
+                tokio::time::sleep(RETRY).await;
+            }
             StoreError::Empty(place) if config.retrain.bootstrap => {
                 tracing::info!("no model in {place} yet: one is trained (retrain.bootstrap)");
                 if !bootstrap(ourselves).await? {
                     tracing::warn!("no model yet; trying again in {BOOTSTRAP:?}");
-                    tokio::time::sleep(BOOTSTRAP).await;
                 }
+                tried = Some(Instant::now());
             }
             error if error.is_unreachable() => {
                 if !waits {

@@ -35,6 +35,15 @@ pub enum KeyedError {
     #[error("another program changes topic {0} at the same time")]
     Overtaken(String),
     #[error(
+        "topic {topic} forgets (cleanup.policy = {policy}), and what is kept in it must stay: `kafka-configs.sh --alter \
+         --topic {topic} --add-config cleanup.policy=compact --bootstrap-server {brokers}`"
+    )]
+    Forgets {
+        topic: String,
+        policy: String,
+        brokers: String,
+    },
+    #[error(
         "topic {topic} has {found} partitions, and a store of models has {wanted}: make one with `kafka-topics.sh --create \
          --topic {topic} --partitions {wanted} --config cleanup.policy=compact --bootstrap-server {brokers}`"
     )]
@@ -126,8 +135,17 @@ impl Keyed {
     /// Takes the right to change the topic, and ends what another had begun.
     ///
     /// # Errors
-    /// When the cluster does not let this client, or nobody answers.
+    /// When the topic forgets, the cluster does not let this client, or nobody answers.
     pub fn take_over(&self) -> Result<Turn, KeyedError> {
+        if let Some(policy) = topics::cleanup_policy(&self.connection, &self.topic)
+            && policy != "compact"
+        {
+            return Err(KeyedError::Forgets {
+                topic: self.topic.clone(),
+                policy,
+                brokers: self.connection.brokers().to_owned(),
+            });
+        }
         let id = format!("outlierd.{}", self.topic);
         let producer = self
             .connection

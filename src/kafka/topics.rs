@@ -82,18 +82,28 @@ fn hear(asking: &BaseConsumer<Doorstep>) {
 
 /// How long a message of each of `topics` may be, in bytes: `max.message.bytes`. Whoever may not ask goes without.
 pub(super) fn limits(connection: &Connection, topics: &[&str]) -> BTreeMap<String, usize> {
-    ask_limits(connection, topics).unwrap_or_else(|error| {
+    let limits = ask_setting(connection, topics, "max.message.bytes").unwrap_or_else(|error| {
         tracing::info!(
             "asking how large messages may be: {error}; what is too large is only known once it is refused"
         );
         BTreeMap::new()
-    })
+    });
+    let bytes = |(topic, limit): (String, String)| Some((topic, limit.parse().ok()?));
+    limits.into_iter().filter_map(bytes).collect()
 }
 
-fn ask_limits(
+/// What becomes of the old records of a topic: `cleanup.policy`. Whoever may not ask does not know.
+pub(super) fn cleanup_policy(connection: &Connection, topic: &str) -> Option<String> {
+    let policies = ask_setting(connection, &[topic], "cleanup.policy");
+    policies.ok()?.remove(topic)
+}
+
+/// One setting of each of `topics`.
+fn ask_setting(
     connection: &Connection,
     topics: &[&str],
-) -> Result<BTreeMap<String, usize>, KafkaError> {
+    setting: &str,
+) -> Result<BTreeMap<String, String>, KafkaError> {
     let admin: AdminClient<DefaultClientContext> = connection.admin().create()?;
     // Where nobody would, the answer is not waited for.
     match topics.first() {
@@ -109,20 +119,15 @@ fn ask_limits(
     let runtime = tokio::runtime::Builder::new_current_thread().build();
     let runtime = runtime.map_err(|_| KafkaError::Canceled)?;
     let answers = runtime.block_on(asking)?;
-    let limit = |answer: Result<ConfigResource, RDKafkaErrorCode>| {
+    let value = |answer: Result<ConfigResource, RDKafkaErrorCode>| {
         let topic = answer.ok()?;
-        let bytes = topic
-            .get("max.message.bytes")?
-            .value
-            .as_ref()?
-            .parse()
-            .ok()?;
+        let value = topic.get(setting)?.value.clone()?;
         match topic.specifier {
-            OwnedResourceSpecifier::Topic(name) => Some((name, bytes)),
+            OwnedResourceSpecifier::Topic(name) => Some((name, value)),
             _ => None,
         }
     };
-    Ok(answers.into_iter().filter_map(limit).collect())
+    Ok(answers.into_iter().filter_map(value).collect())
 }
 
 fn count(metadata: &Metadata, connection: &Connection, topic: &str) -> Result<i32, TopicFault> {

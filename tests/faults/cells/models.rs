@@ -25,8 +25,22 @@ pub fn models_change(scene: &mut Scene<'_>) -> String {
 pub fn models_change_in_kafka(scene: &mut Scene<'_>) -> String {
     let folder = tempfile::tempdir().unwrap();
     let topic = scene.topic(".models");
-    let settings = [("cleanup.policy", "compact")];
-    scene.cluster.make(&topic, 2, &settings);
+    scene
+        .cluster
+        .make(&topic, 2, &[("cleanup.policy", "delete")]);
+    let address = format!("kafka://{topic}");
+    let forgetful = scene
+        .instance("a")
+        .set("model", "store", &format!("{address:?}"));
+    let config = forgetful.write();
+    let file = model().to_str().unwrap();
+    let ended = outlierd(&["models", "import", file, "-c", config.to_str().unwrap()]);
+    assert!(ended.stderr.contains("forgets"), "{}", ended.stderr);
+    scene.cluster.remove(&[&topic]);
+    let topic = scene.topic(".models2");
+    scene
+        .cluster
+        .make(&topic, 2, &[("cleanup.policy", "compact")]);
     let told = take_turns(scene, folder.path(), &format!("kafka://{topic}"));
     scene.cluster.remove(&[&topic]);
     told
