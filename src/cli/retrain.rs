@@ -20,6 +20,9 @@ pub struct Retrain {
     /// For a slot of the schedule; nothing is done if it has been seen to
     #[arg(long, hide = true)]
     pub slot: Option<Timestamp>,
+    /// Not to train: to judge this candidate beside what serves, on what has come since it was made
+    #[arg(long, hide = true, value_name = "VERSION")]
+    pub trial: Option<String>,
     /// With the least priority, and within retrain.memory
     #[arg(long, hide = true)]
     pub background: bool,

@@ -35,6 +35,7 @@ mod sample;
 mod score;
 mod show;
 mod train;
+mod trial;
 
 /// The status of a command that met a bad configuration or bad arguments (`EX_USAGE`).
 pub const BAD_CONFIGURATION: u8 = 64;

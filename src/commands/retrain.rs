@@ -9,7 +9,7 @@ use rustix::process::{Resource, Rlimit, nice, setrlimit};
 use serde_json::{Value, json};
 
 use super::material::{self, Material};
-use super::{load, models, start_logging};
+use super::{load, models, start_logging, trial};
 use crate::cli;
 use crate::config::Config;
 use crate::registry::{self, Added, Admission, Report, State, Store, StoreError, Stored, Trainer};
@@ -51,6 +51,9 @@ fn train(
     (store, trainer): (&Store, &Trainer),
     tell: &mut Teller,
 ) -> anyhow::Result<()> {
+    if let Some(version) = &arguments.trial {
+        return trial::run(version, config, (store, trainer), tell);
+    }
     if let Some(slot) = arguments.slot
         && store.ledger()?.slot >= Some(slot)
     {
@@ -96,6 +99,7 @@ fn train(
         report: report.clone(),
         promote: config.retrain.promote,
         keep: config.model.keep,
+        shadow_until: trial::end(config),
         slot: arguments.slot,
     };
     let added = store.admit(packed, admission, trainer)?;
@@ -113,6 +117,7 @@ pub(super) fn accept(config: &cli::ConfigFile, from: &str) -> anyhow::Result<()>
         accept: true,
         json: false,
         slot: None,
+        trial: None,
         background: false,
     })
 }
@@ -132,7 +137,7 @@ fn give_way(config: &Config) -> anyhow::Result<()> {
 }
 
 /// What serves, if anything does. A damaged model does not keep a new one away.
-fn serving(config: &Config) -> anyhow::Result<Option<Stored>> {
+pub(super) fn serving(config: &Config) -> anyhow::Result<Option<Stored>> {
     match registry::serving(config) {
         Ok(stored) => Ok(Some(stored)),
         Err(StoreError::Empty(_) | StoreError::NoneServes(_)) => Ok(None),
@@ -166,6 +171,10 @@ fn conclude(
         Some(State::Refused) => "refused",
         Some(State::Candidate) | None => "candidate",
     };
+    let is_tried = ledger
+        .get(version)
+        .is_some_and(|it| it.shadow_until.is_some());
+    let outcome = if is_tried { "shadow" } else { outcome };
     let refusals = ledger.refusals();
     let done = json!({
         "event": "done",
@@ -187,6 +196,11 @@ fn conclude(
     if outcome == "candidate" && !tell.json {
         say!("`outlierd models promote {version}` has it serve");
     }
+    if outcome == "shadow" && !tell.json {
+        say!(
+            "it is tried beside what serves (retrain.shadow), and judged again by a running daemon"
+        );
+    }
     anyhow::ensure!(
         outcome != "refused",
         "{version} is refused ({}), the {refusals}. in a row; what served goes on",
@@ -196,7 +210,7 @@ fn conclude(
 }
 
 /// Says how it goes, to a person or to a program.
-struct Teller {
+pub(super) struct Teller {
     json: bool,
     bar: indicatif::ProgressBar,
     said: Option<Instant>,
@@ -214,7 +228,7 @@ impl Teller {
         }
     }
 
-    fn say(&self, event: &Value) -> anyhow::Result<()> {
+    pub(super) fn say(&self, event: &Value) -> anyhow::Result<()> {
         if self.json {
             say!("{event}");
             std::io::stdout().flush()?;
@@ -242,7 +256,7 @@ impl Teller {
         }
     }
 
-    fn end(&self, event: &Value, text: impl Fn() -> String) -> anyhow::Result<()> {
+    pub(super) fn end(&self, event: &Value, text: impl Fn() -> String) -> anyhow::Result<()> {
         self.bar.finish_and_clear();
         if !self.json {
             say!("{}", text());

@@ -38,6 +38,8 @@ pub struct Retrain {
     pub cases: Option<PathBuf>,
     /// Whether a candidate that passes the gate serves at once.
     pub promote: bool,
+    /// So long one is tried beside what serves before it takes over.
+    pub shadow: Option<Duration>,
     pub gate: Gate,
 }
 
@@ -79,6 +81,7 @@ impl Retrain {
         let memory = section.optional("memory", bytes(256 << 20..=1 << 50));
         let cases = section.optional("cases", file("cases.ndjson"));
         let promote = section.or("promote", "true", one_of(&SWITCH));
+        let shadow = section.optional("shadow", duration(Duration::from_secs(1)..=YEAR));
         let limits = || number(|limit| limit >= 0.0, "0 or more");
         let elbo_tolerance = section.or("elbo_tolerance", "1", limits());
         let factors = number(|it| (1.0..=1000.0).contains(&it), "from 1 to 1000");
@@ -98,6 +101,7 @@ impl Retrain {
             memory: memory?,
             cases: cases?.map(|path| surroundings.folder.join(path)),
             promote: promote?,
+            shadow: shadow?,
             gate: Gate {
                 elbo_tolerance: elbo_tolerance?,
                 flag_rate_factor: flag_rate_factor?,

@@ -33,6 +33,9 @@ const AFTER_DRIFT: Duration = Duration::from_secs(3600);
 /// After this it is looked whether another instance has seen to a slot: if it is gone, one of those left does.
 const ELSEWHERE: Duration = Duration::from_secs(15);
 
+/// A candidate whose trial has failed is tried again after this.
+const AFTER_FAULT: Duration = Duration::from_secs(60);
+
 /// So many refusals in a row are said as an error.
 const LOUD: usize = 3;
 
@@ -107,6 +110,23 @@ enum Event {
     },
 }
 
+/// What there is to do.
+enum Task {
+    /// A new model, for a slot of the schedule or not.
+    Train(Option<Timestamp>),
+    /// A candidate to be judged beside what serves.
+    Trial(String),
+}
+
+impl Task {
+    fn slot(&self) -> Option<Timestamp> {
+        match self {
+            Task::Train(slot) => *slot,
+            Task::Trial(_) => None,
+        }
+    }
+}
+
 /// How a retrain ended.
 struct Ended {
     outcome: RetrainOutcome,
@@ -173,7 +193,7 @@ impl Retrainer {
             self.show_next();
             tokio::select! {
                 order = self.orders.recv() => match order {
-                    Some(Order::Retrain) => self.retrain(None).await,
+                    Some(Order::Retrain) => self.retrain(Task::Train(None)).await,
                     // There is nothing to cancel.
                     Some(Order::Cancel) => {}
                     None => return,
@@ -181,10 +201,12 @@ impl Retrainer {
                 () = tokio::time::sleep(LOOK) => {
                     if self.has_drifted() {
                         tracing::info!("the stream drifts: a new model is trained");
-                        self.retrain(None).await;
+                        self.retrain(Task::Train(None)).await;
                     } else if let Some(slot) = self.due() {
                         tokio::time::sleep(self.pause()).await;
-                        self.retrain(Some(slot)).await;
+                        self.retrain(Task::Train(Some(slot))).await;
+                    } else if let Some(version) = self.trial_due() {
+                        self.retrain(Task::Trial(version)).await;
                     }
                 }
             }
@@ -209,6 +231,16 @@ impl Retrainer {
         schedule.due(Timestamp::now(), done)
     }
 
+    /// A candidate that is to be judged again.
+    fn trial_due(&self) -> Option<String> {
+        if self.not_before.is_some_and(|then| Instant::now() < then) {
+            return None;
+        }
+        let ledger = tokio::task::block_in_place(|| self.store.ledger()).ok()?;
+        let due = ledger.trial_due(Timestamp::now());
+        due.map(|entry| entry.version.clone())
+    }
+
     /// A part of the jitter, another one in every process.
     fn pause(&self) -> Duration {
         let now = Timestamp::now().as_nanosecond();
@@ -218,9 +250,15 @@ impl Retrainer {
     }
 
     /// Runs one, and says how it ended.
-    async fn retrain(&mut self, slot: Option<Timestamp>) {
+    async fn retrain(&mut self, task: Task) {
+        let slot = task.slot();
         let now = Timestamp::now().to_string();
-        tracing::info!(slot = slot.map(|slot| slot.to_string()), "a retrain begins");
+        match &task {
+            Task::Train(_) => {
+                tracing::info!(slot = slot.map(|slot| slot.to_string()), "a retrain begins");
+            }
+            Task::Trial(version) => tracing::info!(version, "a candidate is judged again"),
+        }
         self.lock().running = Some(Running {
             since: now,
             slot: slot.map(|slot| slot.to_string()),
@@ -228,8 +266,10 @@ impl Retrainer {
             ..Running::default()
         });
         self.metrics.retrain_running.set(1);
-        self.began = Some(Instant::now());
-        let ended = match self.start(slot) {
+        if let Task::Train(_) = task {
+            self.began = Some(Instant::now());
+        }
+        let ended = match self.start(&task) {
             Ok(child) => self.listen(child).await,
             Err(error) => Ended::failed(format!("starting it: {error}")),
         };
@@ -237,10 +277,11 @@ impl Retrainer {
         self.metrics.retrain_progress.set(0.0);
         self.not_before = None;
         match (ended.outcome, slot) {
-            (RetrainOutcome::Elsewhere, Some(_)) => {
+            (RetrainOutcome::Elsewhere, _) => {
                 self.not_before = Some(Instant::now() + ELSEWHERE);
             }
             (RetrainOutcome::Failed, Some(slot)) => self.pass(slot),
+            (RetrainOutcome::Failed, None) => self.not_before = Some(Instant::now() + AFTER_FAULT),
             _ => {}
         }
         self.conclude(ended);
@@ -260,7 +301,7 @@ impl Retrainer {
         }
     }
 
-    fn start(&self, slot: Option<Timestamp>) -> std::io::Result<Child> {
+    fn start(&self, task: &Task) -> std::io::Result<Child> {
         let mut command = Command::new(&self.ourselves.program);
         command
             .args(["retrain", "--json", "--background", "--config"])
@@ -268,9 +309,11 @@ impl Retrainer {
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .kill_on_drop(true);
-        if let Some(slot) = slot {
-            command.args(["--slot", &slot.to_string()]);
-        }
+        match task {
+            Task::Train(Some(slot)) => command.args(["--slot", &slot.to_string()]),
+            Task::Train(None) => &mut command,
+            Task::Trial(version) => command.args(["--trial", version]),
+        };
         command.spawn()
     }
 

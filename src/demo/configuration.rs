@@ -92,6 +92,7 @@ pub(super) fn of(
             memory: None,
             cases: None,
             promote: true,
+            shadow: None,
             gate: Gate {
                 elbo_tolerance: 1.0,
                 flag_rate_factor: 3.0,

@@ -114,6 +114,8 @@ label! {
     pub enum RetrainOutcome as "outcome" {
         /// The new model has passed its gate, and serves.
         Serves = "serves",
+        /// It has passed, and is tried beside the one that serves.
+        Shadow = "shadow",
         /// It has passed, and waits for somebody to promote it.
         Candidate = "candidate",
         /// It has not passed.

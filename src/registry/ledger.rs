@@ -50,6 +50,9 @@ pub struct Entry {
     /// What its gate said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gate: Option<Report>,
+    /// Until then it is tried beside the one that serves: it has passed its gate, and will be judged again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shadow_until: Option<jiff::Timestamp>,
 }
 
 /// Who trains, where that is not said by a lock.
@@ -186,6 +189,7 @@ impl Ledger {
             pinned: false,
             parent,
             gate: None,
+            shadow_until: None,
         });
     }
 
@@ -207,6 +211,21 @@ impl Ledger {
         };
         self.put(version, state, now);
         Ok(())
+    }
+
+    /// Has a candidate tried beside the one that serves.
+    ///
+    /// # Errors
+    /// When it is unknown.
+    pub fn shadow(&mut self, version: &str, until: jiff::Timestamp) -> Result<(), LedgerError> {
+        self.entry(version)?.shadow_until = Some(until);
+        Ok(())
+    }
+
+    /// A candidate whose time beside the one that serves is over.
+    pub fn trial_due(&self, now: jiff::Timestamp) -> Option<&Entry> {
+        let is_over = |entry: &&Entry| entry.shadow_until.is_some_and(|until| until <= now);
+        self.in_state(State::Candidate).find(is_over)
     }
 
     /// How many were refused since the one that serves began to.
@@ -254,6 +273,7 @@ impl Ledger {
         if let Some(at) = self.models.iter().position(|e| e.version == version) {
             let mut entry = self.models.remove(at);
             entry.state = state;
+            entry.shadow_until = None;
             now.clone_into(&mut entry.since);
             self.models.push(entry);
         }

@@ -89,6 +89,8 @@ pub struct Admission {
     pub promote: bool,
     /// Of those that nobody needs, so many stay.
     pub keep: usize,
+    /// Whether it is tried beside the one that serves before it takes over, and until when.
+    pub shadow_until: Option<jiff::Timestamp>,
     /// The slot of the schedule that it was trained for.
     pub slot: Option<jiff::Timestamp>,
 }
@@ -256,6 +258,7 @@ impl Store {
             report,
             promote,
             keep,
+            shadow_until,
             slot,
         } = admission;
         let (serves, pruned) = self.take(version, bytes, |ledger, now| {
@@ -271,9 +274,14 @@ impl Store {
             let passed = report.passed();
             ledger.add(version, parent.clone(), now);
             ledger.judge(version, report.clone(), now)?;
-            let serves = passed && (ledger.serving().is_none() || promote && !ledger.held);
+            let takes_over = passed && (ledger.serving().is_none() || promote && !ledger.held);
+            let shadow = shadow_until.filter(|_| takes_over && ledger.serving().is_some());
+            let serves = takes_over && shadow.is_none();
             if serves {
                 ledger.promote(version, now)?;
+            }
+            if let Some(until) = shadow {
+                ledger.shadow(version, until)?;
             }
             Ok((serves, ledger.prune(keep)))
         })?;
@@ -281,6 +289,29 @@ impl Store {
             stored,
             serves,
             pruned,
+        })
+    }
+
+    /// Notes what was found of a candidate beside the one that serves. It takes over if it has passed, that is not held,
+    /// and `promote`.
+    ///
+    /// # Errors
+    /// When it is no candidate any more, another trains by now, or the store cannot be used.
+    pub fn settle(
+        &self,
+        version: &str,
+        report: &Report,
+        promote: bool,
+        trainer: &Trainer,
+    ) -> Result<bool, StoreError> {
+        self.change(|ledger, now| {
+            trainer.check(ledger)?;
+            ledger.judge(version, report.clone(), now)?;
+            let serves = report.passed() && promote && !ledger.held;
+            if serves {
+                ledger.promote(version, now)?;
+            }
+            Ok(serves)
         })
     }
 

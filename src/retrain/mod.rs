@@ -11,6 +11,7 @@ mod gate;
 mod labelled;
 mod schedule;
 mod scoring;
+mod shadow;
 mod teach;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
@@ -21,4 +22,5 @@ pub use gate::gate;
 pub use labelled::Labelled;
 pub use schedule::Schedule;
 pub use scoring::{Rows, ScoringError};
+pub use shadow::{LEAST, trial};
 pub use teach::{Taught, TeachError, Teaching, teach};

@@ -122,7 +122,7 @@ pub fn teach(
 }
 
 /// The p-value at or below which a model flags.
-fn threshold_of(config: &Config, model: &Model) -> Result<f64, TeachError> {
+pub(super) fn threshold_of(config: &Config, model: &Model) -> Result<f64, TeachError> {
     let rate = model.provenance.records_per_day;
     let threshold = Threshold::new(config.detect.budget, &model.calibration, rate);
     Ok(threshold.map_err(TeachError::Budget)?.p)

@@ -109,6 +109,7 @@ impl Week {
         let admission = Admission {
             report,
             promote: true,
+            shadow_until: None,
             keep: 3,
             slot: None,
         };

@@ -387,3 +387,56 @@ fn a_model_that_decides_a_pinned_case_otherwise_is_refused() {
         ended.stderr
     );
 }
+
+#[test]
+fn a_model_in_the_shadow_takes_over_once_it_has_been_tried_on_what_came_since() {
+    let broker = Broker::start(&topics(1));
+    let client = Client::new(&broker.address);
+    let setup = setup(&broker.address).set("retrain", "shadow", "\"1s\"");
+    let records = |seed: u64, count: usize| -> Vec<Record> {
+        ordinary(seed, count).into_iter().map(Record::of).collect()
+    };
+    client.feed(INPUT, &records(1, 2000));
+    // The first has nothing to be compared with.
+    assert!(retrain(&setup, &[]).stdout.contains(": serves"));
+    let first = serving(&setup);
+    let setup = setup.set("train", "seed", "9");
+    let tried = retrain(&setup, &[]);
+    assert!(
+        tried.stdout.contains(": shadow"),
+        "{} {}",
+        tried.stdout,
+        tried.stderr
+    );
+    assert_eq!(serving(&setup), first);
+    // Nothing has come since: it is tried for longer.
+    let mut daemon = Outlierd::start_ready(&setup);
+    let outcome = |outcome: &str| format!("outlierd_retrains_total{{outcome=\"{outcome}\"}}");
+    until("a trial without records", || {
+        (daemon.metric(&outcome("shadow")) > 0).then_some(())
+    });
+    assert_eq!(serving(&setup), first);
+    client.feed(INPUT, &records(2, 500));
+    until("the new model", || {
+        let now = daemon.status()["model"]["version"].clone();
+        (now != *first).then_some(())
+    });
+    let second = serving(&setup);
+    let config = setup.write();
+    let shown = outlierd(&["models", "show", &second, "-c", config.to_str().unwrap()]);
+    for part in [
+        "verdicts that differ",
+        "flagged by the new one alone",
+        &*first,
+    ] {
+        assert!(shown.stdout.contains(part), "{}", shown.stdout);
+    }
+    assert!(
+        ledger(&setup)["models"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .all(|it| it["shadow_until"].is_null())
+    );
+    assert!(daemon.terminate().success());
+}

@@ -134,6 +134,8 @@ impl Scene {
         ));
         pump.warm(WARMER, WARMING);
         let began = Instant::now();
+        self.pause(WARMING).await?;
+        let warm = Counted::by(metrics);
         self.until("the drift", || metrics.drifting.get() > 0)
             .await?;
         let said_after = began.elapsed();
@@ -141,15 +143,16 @@ impl Scene {
             "after {:.1} s it is said that the stream drifts; a model is trained in a process of its own",
             said_after.as_secs_f64()
         ));
-        let drifted = self.flag_rate(metrics).await?;
-        (self.say)(&format!("meanwhile {} are flagged", percent(drifted)));
-        let served = metrics.retrains.get(RetrainOutcome::Serves);
-        let refused = metrics.retrains.get(RetrainOutcome::Refused);
-        let failed = metrics.retrains.get(RetrainOutcome::Failed);
-        self.until("the new model", || {
-            served.get() + refused.get() + failed.get() > 0
-        })
-        .await?;
+        let ended = [
+            RetrainOutcome::Serves,
+            RetrainOutcome::Refused,
+            RetrainOutcome::Failed,
+        ];
+        let ended = ended.map(|outcome| metrics.retrains.get(outcome));
+        self.until("the new model", || ended.iter().any(|it| it.get() > 0))
+            .await?;
+        let drifted = Counted::by(metrics).rate_since(&warm);
+        (self.say)(&format!("meanwhile {} were flagged", percent(drifted)));
         let second = self.serving()?;
         if second == first {
             return Err(DemoError::Story("the new model was not let serve".into()));
@@ -222,19 +225,18 @@ impl Scene {
     }
 
     /// Share of the records that are flagged, of those of the next seconds.
-    async fn flag_rate(&self, metrics: &Arc<Metrics>) -> Result<f64, DemoError> {
-        let counts = || {
-            let flagged = metrics.published.get(OutputTopic::Outliers).get();
-            (super::summary::records(metrics), flagged)
-        };
+    async fn flag_rate(&self, metrics: &Metrics) -> Result<f64, DemoError> {
+        let before = Counted::by(metrics);
+        self.pause(COUNTED).await?;
+        Ok(Counted::by(metrics).rate_since(&before))
+    }
+
+    async fn pause(&self, pause: Duration) -> Result<(), DemoError> {
         let mut signals = self.signals.clone();
-        let (records, flagged) = counts();
         tokio::select! {
-            () = tokio::time::sleep(COUNTED) => {}
-            () = signals.times(1) => return Err(DemoError::Stopped),
+            () = tokio::time::sleep(pause) => Ok(()),
+            () = signals.times(1) => Err(DemoError::Stopped),
         }
-        let (records_now, flagged_now) = counts();
-        Ok((flagged_now - flagged) as f64 / (records_now - records).max(1) as f64)
     }
 
     async fn until(&self, what: &str, has_come: impl Fn() -> bool) -> Result<(), DemoError> {
@@ -274,6 +276,26 @@ impl Scene {
             Ok(Err(error)) => Err(DemoError::Story(format!("{error:#}"))),
             Err(error) => Err(DemoError::Broker(error.to_string())),
         }
+    }
+}
+
+/// What the line has done so far.
+struct Counted {
+    records: u64,
+    flagged: u64,
+}
+
+impl Counted {
+    fn by(metrics: &Metrics) -> Counted {
+        Counted {
+            records: super::summary::records(metrics),
+            flagged: metrics.published.get(OutputTopic::Outliers).get(),
+        }
+    }
+
+    fn rate_since(&self, before: &Counted) -> f64 {
+        let records = self.records - before.records;
+        (self.flagged - before.flagged) as f64 / records.max(1) as f64
     }
 }
 
