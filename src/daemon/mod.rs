@@ -7,6 +7,7 @@ mod credentials;
 mod device;
 mod fit;
 mod models;
+mod ourselves;
 mod plan;
 mod probe;
 mod retrain;
@@ -37,8 +38,8 @@ use crate::registry::{Store, Stored};
 use crate::vae::{Device, DeviceError};
 
 pub use fit::{Misfit, policy};
+pub use ourselves::Ourselves;
 pub use probe::probe;
-pub use retrain::Ourselves;
 pub use rollout::{Rollout, rollout, say_rollout};
 pub use signals::Signals;
 

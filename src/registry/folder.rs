@@ -5,9 +5,9 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::error::StoreError;
 use super::file::{self, ModelError};
 use super::shelf::{Changing, Shelf};
-use super::store::StoreError;
 use super::whole;
 
 /// A folder with a ledger and a file for every model.

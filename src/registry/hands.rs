@@ -1,6 +1,7 @@
 //! What a person may have done with the models of a store.
 
-use super::store::{Store, StoreError};
+use super::error::StoreError;
+use super::store::Store;
 
 /// One thing to be done. Versions may be beginnings that name only one.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -4,6 +4,7 @@
 //! shapes, finiteness and golden rows agree. There is no pickle, and nothing is memory-mapped.
 //! A [`Store`] is many such files with a ledger of what each is, in a folder or a topic.
 
+mod error;
 mod file;
 mod folder;
 mod hands;
@@ -18,10 +19,11 @@ mod topic;
 mod trainer;
 mod whole;
 
+pub use error::StoreError;
 pub use file::{ModelError, Stored, load, save};
 pub use hands::{Done, Hand};
 pub use ledger::{Entry, Lease, Ledger, LedgerError, State};
 pub use manifest::{Manifest, ManifestMember};
 pub use report::{Check, Report};
-pub use store::{Added, Admission, Store, StoreError, serving};
+pub use store::{Added, Admission, Store, serving};
 pub use trainer::Trainer;

@@ -14,9 +14,9 @@ use object_store::{
 };
 use tokio::runtime::Runtime;
 
+use super::error::StoreError;
 use super::file::ModelError;
 use super::shelf::{Changing, Shelf};
-use super::store::StoreError;
 
 /// The ledger is asked for no more often: requests cost.
 const LOOK: Duration = Duration::from_secs(1);

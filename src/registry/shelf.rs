@@ -3,8 +3,8 @@
 use std::fmt;
 use std::fs::File;
 
+use super::error::StoreError;
 use super::file::ModelError;
-use super::store::StoreError;
 
 /// What a change writes: all of it, or nothing that anybody goes by.
 #[derive(Debug, Default)]

@@ -6,9 +6,10 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::error::StoreError;
 use super::file::{self, ModelError, Stored};
 use super::folder::Folder;
-use super::ledger::{Entry, Ledger, LedgerError, State};
+use super::ledger::{Entry, Ledger, State};
 #[cfg(feature = "s3")]
 use super::objects::Objects;
 use super::report::Report;
@@ -18,56 +19,6 @@ use super::trainer::Trainer;
 use super::whole;
 use crate::config::{Config, StoreAddress};
 use crate::detect::Model;
-use crate::kafka::KeyedError;
-
-/// Why a store cannot be used, or not in this way.
-#[derive(Debug, thiserror::Error)]
-pub enum StoreError {
-    #[error(transparent)]
-    Model(#[from] ModelError),
-    #[error("{place}: {source}")]
-    Io { place: String, source: io::Error },
-    #[error("{place}: {source}")]
-    Remote {
-        place: String,
-        source: Box<dyn std::error::Error + Send + Sync>,
-    },
-    #[error("{0}")]
-    Secret(String),
-    #[error("{place} cannot be used: {source}; mend it, or restore it from a copy")]
-    Ledger { place: String, source: LedgerError },
-    #[error(transparent)]
-    Change(#[from] LedgerError),
-    #[error("there is no model in {0}: make one with `outlierd train`")]
-    Empty(String),
-    #[error(
-        "no model in {0} serves: choose one of `outlierd models list` with `outlierd models promote V`"
-    )]
-    NoneServes(String),
-    #[error("no model in {place} can be used; of the one that should serve: {first}")]
-    NoneGood { place: String, first: ModelError },
-    #[error(
-        "another trains for this store by now: this one stood still for too long, and changes nothing"
-    )]
-    Overtaken,
-}
-
-impl StoreError {
-    /// Whether its place does not answer: that passes by itself.
-    pub fn is_unreachable(&self) -> bool {
-        match self {
-            StoreError::Remote { source, .. } => {
-                let of_kafka = source.downcast_ref::<KeyedError>();
-                #[cfg(feature = "s3")]
-                if super::objects::is_unreachable(&**source) {
-                    return true;
-                }
-                of_kafka.is_some_and(KeyedError::is_unreachable)
-            }
-            _ => false,
-        }
-    }
-}
 
 /// Models, and what each is.
 #[derive(Debug, Clone)]

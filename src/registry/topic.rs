@@ -7,9 +7,9 @@ use std::fmt;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use super::error::StoreError;
 use super::file::{self, ModelError};
 use super::shelf::{Change, Changing, Shelf};
-use super::store::StoreError;
 use crate::config;
 use crate::kafka::{Connection, Keyed, KeyedError, Pair, Tail};
 

@@ -6,8 +6,9 @@ use std::time::Duration;
 use crossbeam_channel::{RecvTimeoutError, Sender, bounded};
 use jiff::Timestamp;
 
+use super::error::StoreError;
 use super::ledger::Ledger;
-use super::store::{Store, StoreError};
+use super::store::Store;
 
 /// Whoever has not renewed for so long is gone, or stands still: another may train.
 const LEASE: Duration = Duration::from_secs(60);

@@ -3,24 +3,28 @@
 //! It is a process of its own: what it does to itself is nothing to the line. Whether its model serves is for the store to
 //! say, which is watched anyway.
 
-use std::ffi::OsStr;
-use std::path::PathBuf;
-use std::process::{ExitStatus, Stdio};
+mod ended;
+mod shown;
+
+use std::process::Stdio;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 use tokio::sync::{mpsc, watch};
 
+use ended::{Ended, Event, unfinished};
+pub(super) use shown::Retraining;
+use shown::{Last, Running};
+
+use super::Ourselves;
 use crate::config::Config;
 use crate::http::Order;
 use crate::metrics::{Metrics, RetrainOutcome};
-use crate::pipeline::Probe;
 use crate::registry::Store;
 use crate::retrain::Schedule;
 
@@ -39,77 +43,6 @@ const AFTER_FAULT: Duration = Duration::from_secs(60);
 /// So many refusals in a row are said as an error.
 const LOUD: usize = 3;
 
-/// This very program, to be started again with its configuration.
-#[derive(Debug, Clone)]
-pub struct Ourselves {
-    pub program: PathBuf,
-    pub configuration: PathBuf,
-}
-
-impl Ourselves {
-    /// How this program tries records.
-    pub(super) fn probe(&self) -> Probe {
-        let arguments = [
-            "probe".as_ref(),
-            "--config".as_ref(),
-            self.configuration.as_os_str(),
-        ];
-        Probe {
-            program: self.program.clone(),
-            arguments: arguments.map(OsStr::to_owned).to_vec(),
-        }
-    }
-}
-
-/// What `/status` tells of retraining.
-#[derive(Debug, Clone, Default, Serialize)]
-pub(super) struct Retraining {
-    /// What is at work.
-    running: Option<Running>,
-    last: Option<Last>,
-    /// When the next one is due.
-    next: Option<String>,
-}
-
-#[derive(Debug, Clone, Default, Serialize)]
-struct Running {
-    since: String,
-    slot: Option<String>,
-    phase: String,
-    step: u64,
-    steps: u64,
-}
-
-#[derive(Debug, Clone, Serialize)]
-struct Last {
-    at: String,
-    outcome: &'static str,
-    version: Option<String>,
-    why: Option<String>,
-}
-
-/// A line that `outlierd retrain --json` prints.
-#[derive(Debug, Deserialize)]
-#[serde(tag = "event", rename_all = "lowercase")]
-enum Event {
-    Progress {
-        phase: String,
-        #[serde(default)]
-        step: u64,
-        #[serde(default)]
-        steps: u64,
-    },
-    Done {
-        outcome: String,
-        version: Option<String>,
-        #[serde(default)]
-        refusals: usize,
-        /// What its gate said.
-        #[serde(default)]
-        gate: serde_json::Value,
-    },
-}
-
 /// What there is to do.
 enum Task {
     /// A new model, for a slot of the schedule or not.
@@ -127,14 +60,6 @@ impl Task {
     }
 }
 
-/// How a retrain ended.
-struct Ended {
-    outcome: RetrainOutcome,
-    version: Option<String>,
-    refusals: usize,
-    why: Option<String>,
-}
-
 /// Has retrains run, one at a time.
 pub(super) struct Retrainer {
     store: Store,
@@ -146,6 +71,8 @@ pub(super) struct Retrainer {
     orders: mpsc::Receiver<Order>,
     /// How many fields drift, where that is a reason.
     drifting: Option<watch::Receiver<usize>>,
+    /// Whether candidates are tried before they take over.
+    tries: bool,
     /// Not before this is a slot due: another instance is at it.
     not_before: Option<Instant>,
     /// When the last one began.
@@ -175,6 +102,7 @@ impl Retrainer {
             jitter: config.retrain.jitter,
             orders,
             drifting: config.retrain.on_drift.then_some(drifting),
+            tries: config.retrain.shadow.is_some(),
             not_before: None,
             began: None,
             shown: Arc::default(),
@@ -233,7 +161,7 @@ impl Retrainer {
 
     /// A candidate that is to be judged again.
     fn trial_due(&self) -> Option<String> {
-        if self.not_before.is_some_and(|then| Instant::now() < then) {
+        if !self.tries || self.not_before.is_some_and(|then| Instant::now() < then) {
             return None;
         }
         let ledger = tokio::task::block_in_place(|| self.store.ledger()).ok()?;
@@ -419,40 +347,5 @@ impl Retrainer {
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Retraining> {
         self.shown.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Ended {
-    fn failed(why: String) -> Ended {
-        Ended {
-            outcome: RetrainOutcome::Failed,
-            version: None,
-            refusals: 0,
-            why: Some(why),
-        }
-    }
-
-    fn of((outcome, version, refusals): (String, Option<String>, usize)) -> Ended {
-        let known = RetrainOutcome::ALL.iter();
-        let mut known = known.filter(|known| known.as_str() == outcome);
-        match known.next() {
-            Some(&outcome) => Ended {
-                outcome,
-                version,
-                refusals,
-                why: None,
-            },
-            None => Ended::failed(format!("it says {outcome:?}")),
-        }
-    }
-}
-
-fn unfinished(status: ExitStatus) -> String {
-    use std::os::unix::process::ExitStatusExt;
-    match status.signal() {
-        // How a program ends that gets no memory.
-        Some(6) => "it ended by signal 6: most likely it reached retrain.memory".to_owned(),
-        Some(9) => "it was killed".to_owned(),
-        _ => format!("it ended with {status}; its own words stand above"),
     }
 }
