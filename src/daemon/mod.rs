@@ -120,13 +120,14 @@ impl Daemon {
         let (served, seen) = watch::channel(Arc::clone(&serving));
         let (taker, orders) = mpsc::channel(1);
         let (drifting, drifts) = watch::channel(0);
+        let store = Store::of(&config);
         let probe = ourselves.as_ref().map(Ourselves::probe);
-        let retrainer =
-            ourselves.and_then(|it| Retrainer::new(&config, it, orders, drifts, &metrics));
+        let retrainer = ourselves
+            .and_then(|it| Retrainer::new(&config, store.clone(), it, orders, drifts, &metrics));
         let orders = Orders {
             token: config.http.token.clone(),
             taker: retrainer.as_ref().map(|_| taker),
-            models: hands(&config),
+            models: store.clone().map(|store| hands(&config, store)),
         };
         let retraining = retrainer.as_ref().map(Retrainer::shown);
         let status = status::page(&config, seen.clone(), retraining, &health, &metrics);
@@ -148,7 +149,7 @@ impl Daemon {
         ));
         tokio::spawn(strangers::watch(Arc::clone(&config), Arc::clone(&health)));
         let credentials = Credentials::of(&config.kafka);
-        let models = Models::of(&config);
+        let models = Models::of(store);
         let plan = Plan {
             config,
             serving,
@@ -300,10 +301,9 @@ impl Daemon {
 }
 
 /// What HTTP may have done with the models of the store.
-fn hands(config: &Arc<Config>) -> Option<http::Models> {
-    let store = Store::of(config)?;
+fn hands(config: &Arc<Config>, store: Store) -> http::Models {
     let config = Arc::clone(config);
-    Some(Arc::new(move |hand| {
+    Arc::new(move |hand| {
         let done = store.lend(hand)?;
         Ok(match done.serves {
             Some(version) => {
@@ -312,7 +312,7 @@ fn hands(config: &Arc<Config>) -> Option<http::Models> {
             }
             None => done.said,
         })
-    }))
+    })
 }
 
 async fn join(line: Line) -> Result<(), DaemonError> {

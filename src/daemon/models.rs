@@ -59,9 +59,9 @@ pub(super) fn say(serving: &Serving, health: &Health) {
 }
 
 impl Models {
-    pub(super) fn of(config: &Config) -> Models {
+    pub(super) fn of(store: Option<Store>) -> Models {
         Models {
-            store: Store::of(config),
+            store,
             refused: None,
             unreadable: None,
         }
@@ -78,8 +78,7 @@ impl Models {
     ) -> Arc<Serving> {
         loop {
             tokio::time::sleep(LOOK).await;
-            // A store may be asked over a network.
-            let Some(wanted) = tokio::task::block_in_place(|| self.wanted()) else {
+            let Some(wanted) = self.wanted().await else {
                 continue;
             };
             if wanted == now.version {
@@ -115,8 +114,11 @@ impl Models {
     }
 
     /// The version that is to serve; none where there is no store, or it cannot say.
-    fn wanted(&mut self) -> Option<String> {
-        match self.store.as_ref()?.ledger() {
+    async fn wanted(&mut self) -> Option<String> {
+        let store = self.store.clone()?;
+        // It may be asked over a network, and nobody who wants to end the daemon waits for that.
+        let asked = tokio::task::spawn_blocking(move || store.ledger());
+        match asked.await.ok()? {
             Ok(ledger) => {
                 self.unreadable = None;
                 Some(ledger.serving()?.version.clone())

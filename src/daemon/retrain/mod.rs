@@ -85,12 +85,13 @@ impl Retrainer {
     /// None without a store.
     pub(super) fn new(
         config: &Config,
+        store: Option<Store>,
         ourselves: Ourselves,
         orders: mpsc::Receiver<Order>,
         drifting: watch::Receiver<usize>,
         metrics: &Arc<Metrics>,
     ) -> Option<Retrainer> {
-        let store = Store::of(config)?;
+        let store = store?;
         let ledger = tokio::task::block_in_place(|| store.ledger());
         let seen_to = ledger.ok().and_then(|ledger| ledger.slot);
         Some(Retrainer {
