@@ -197,7 +197,7 @@ fn a_ledger_that_was_edited_by_hand_is_held_to_what_it_means() {
 
 #[test]
 fn a_configuration_without_a_folder_has_no_store() {
-    let remote = setup("127.0.0.1:1").set("model", "store", "\"s3://models\"");
+    let remote = setup("127.0.0.1:1").set("model", "store", "\"ftp://models\"");
     assert!(refused(&remote, &["list"]).contains("is no place for models"));
     let neither = Setup::new("127.0.0.1:1");
     assert!(refused(&neither, &["list"]).contains("models import"));
