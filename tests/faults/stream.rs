@@ -6,7 +6,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use crate::harness::records::readings;
-use crate::harness::scores::verdicts;
+use crate::harness::scores::{Verdict, verdicts};
 use crate::harness::{Client, Record, Setup};
 
 pub const PARTITIONS: i32 = 4;
@@ -64,6 +64,17 @@ impl Stream {
             outliers,
             scores,
             dead_letters,
+        }
+    }
+
+    /// Takes other verdicts for the records that have one.
+    pub fn rejudge(&mut self, verdicts: &BTreeMap<Place, Verdict>) {
+        for (place, verdict) in verdicts {
+            self.scores.insert(*place, verdict.score_bits);
+            match verdict.flagged {
+                true => self.outliers.insert(*place, verdict.score_bits),
+                false => self.outliers.remove(place),
+            };
         }
     }
 

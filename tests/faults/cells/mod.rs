@@ -5,6 +5,7 @@ mod instances;
 mod models;
 mod pressure;
 mod requests;
+mod retrains;
 mod security;
 mod topics;
 
@@ -145,6 +146,7 @@ pub const CELLS: &[Cell] = &[
     cell("moved-under-load", instances::moved_under_load).strict(),
     cell("models-change", models::models_change).audited(),
     cell("models-change-in-kafka", models::models_change_in_kafka).audited(),
+    cell("retrains", retrains::retrains).audited().only(ONCE),
     cell("classic-moved-under-load", instances::moved_under_load)
         .classic()
         .strict(),

@@ -121,18 +121,8 @@ fn command(setup: &Setup, arguments: &[&str]) {
 
 /// How many models have judged, by the audit. Each outlier names the one that its range has, or comes again and does: what a killed
 /// instance has published and not committed is judged anew, maybe by the other one.
-fn judged_by(scene: &Scene<'_>) -> usize {
-    let ranges: Vec<(i64, i64, i64, String)> = scene
-        .client
-        .read(&scene.topic(".audit"))
-        .iter()
-        .map(|message| {
-            let told = message.json();
-            let number = |key: &str| told[key].as_i64().unwrap();
-            let model = told["model"].as_str().unwrap().to_owned();
-            (number("partition"), number("from"), number("to"), model)
-        })
-        .collect();
+pub fn judged_by(scene: &Scene<'_>) -> usize {
+    let ranges = ranges(scene);
     let mut named = BTreeMap::<(i64, i64), bool>::new();
     for message in scene.client.read(&scene.topic(".outliers")) {
         let told = message.json();
@@ -151,4 +141,21 @@ fn judged_by(scene: &Scene<'_>) -> usize {
     );
     let models: BTreeSet<&str> = ranges.iter().map(|(.., model)| model.as_str()).collect();
     models.len()
+}
+
+/// A range of the audit: partition, first offset, the one after the last, and the model that has judged it.
+pub type Range = (i64, i64, i64, String);
+
+pub fn ranges(scene: &Scene<'_>) -> Vec<Range> {
+    scene
+        .client
+        .read(&scene.topic(".audit"))
+        .iter()
+        .map(|message| {
+            let told = message.json();
+            let number = |key: &str| told[key].as_i64().unwrap();
+            let model = told["model"].as_str().unwrap().to_owned();
+            (number("partition"), number("from"), number("to"), model)
+        })
+        .collect()
 }

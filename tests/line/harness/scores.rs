@@ -43,8 +43,13 @@ pub fn model() -> &'static Path {
 
 /// The verdicts of `outlierd score` on `rows`, by the budget of a setup.
 pub fn verdicts(setup: &Setup, rows: &[String]) -> Vec<Verdict> {
+    verdicts_by(model(), setup, rows)
+}
+
+/// As [`verdicts`], of the model in a file.
+pub fn verdicts_by(model: &Path, setup: &Setup, rows: &[String]) -> Vec<Verdict> {
     let file = setup.write_lines("to-score.ndjson", rows);
-    let ended = outlierd(&["score", text(&file), "-m", text(model()), "--budget", "1%"]);
+    let ended = outlierd(&["score", text(&file), "-m", text(model), "--budget", "1%"]);
     assert!(ended.status.success(), "{}", ended.stderr);
     let verdict = |line: &str| {
         let shown: Value = serde_json::from_str(line).unwrap();
