@@ -91,6 +91,8 @@ impl Reader {
         // A reader wants no statistics, and its group is never joined.
         config.set("statistics.interval.ms", "0");
         config.set("enable.partition.eof", "true");
+        // Where a transaction's marker stands last, the end is only known once a fetch has come back with nothing.
+        config.set("fetch.wait.max.ms", "10");
         let consumer: BaseConsumer = config.create().map_err(ClientError::Settings)?;
         let partitions = topics::partitions(connection, topic)?;
         let mut reader = Reader {
