@@ -1,5 +1,6 @@
 //! The command line of `outlierd feedback`.
 
+use clap::builder::PossibleValue;
 use clap::{Args, ValueEnum};
 
 use super::ConfigFile;
@@ -21,13 +22,10 @@ pub struct Feedback {
 
 impl ValueEnum for Label {
     fn value_variants<'a>() -> &'a [Label] {
-        &[Label::FalseAlarm, Label::Confirmed]
+        Label::ALL
     }
 
     fn to_possible_value(&self) -> Option<clap::builder::PossibleValue> {
-        Some(clap::builder::PossibleValue::new(match self {
-            Label::FalseAlarm => "false_alarm",
-            Label::Confirmed => "confirmed",
-        }))
+        Some(PossibleValue::new(self.as_str()))
     }
 }

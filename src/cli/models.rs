@@ -29,14 +29,8 @@ pub struct One {
 #[derive(Debug, Clone, Copy, Args)]
 pub struct Wait {
     /// For so long every instance is waited for to take the model [default: 10s]; 0s: not at all
-    #[arg(long, value_name = "TIME", value_parser = patience)]
+    #[arg(long, value_name = "TIME", value_parser = super::duration)]
     pub wait: Option<Duration>,
-}
-
-fn patience(text: &str) -> Result<Duration, String> {
-    let parsed = text.parse::<jiff::SignedDuration>();
-    let patience = parsed.ok().and_then(|it| Duration::try_from(it).ok());
-    patience.ok_or_else(|| "write a time such as 10s".to_owned())
 }
 
 #[derive(Debug, Subcommand)]

@@ -117,7 +117,7 @@ fn lend(config: &Config, store: &Store, hand: &Hand, wait: Wait) -> anyhow::Resu
     say!("{}", done.said);
     let patience = wait.wait.unwrap_or(http::PATIENCE);
     if let Some(version) = done.serves.filter(|_| patience > Duration::ZERO) {
-        say!("{}", daemon::say_rollout(config, &version, patience)?);
+        say!("{}", daemon::rollout(config, &version, patience)?);
     }
     Ok(())
 }

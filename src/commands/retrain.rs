@@ -12,6 +12,7 @@ use super::material::{self, Material};
 use super::{load, models, start_logging, trial};
 use crate::cli;
 use crate::config::Config;
+use crate::metrics::RetrainOutcome;
 use crate::registry::{self, Added, Admission, Report, State, Store, StoreError, Stored, Trainer};
 use crate::retrain::{Taught, Teaching, teach};
 use crate::training::Progress;
@@ -32,7 +33,7 @@ pub(super) fn run(arguments: &cli::Retrain) -> anyhow::Result<()> {
     let store = models::store(&config)?;
     let mut tell = Teller::new(arguments.json);
     let Some(trainer) = store.trainer()? else {
-        tell.say(&json!({"event": "done", "outcome": "elsewhere"}))?;
+        tell.say(&json!({"event": "done", "outcome": RetrainOutcome::Elsewhere.as_str()}))?;
         anyhow::bail!("another retrain is at work for {store}: wait for it");
     };
     let outcome = train(arguments, &config, (&store, &trainer), &mut tell);
@@ -57,9 +58,10 @@ fn train(
     if let Some(slot) = arguments.slot
         && store.ledger()?.slot >= Some(slot)
     {
-        return tell.end(&json!({"event": "done", "outcome": "done_before"}), || {
-            format!("the slot of {slot} has been seen to")
-        });
+        return tell.end(
+            &json!({"event": "done", "outcome": RetrainOutcome::DoneBefore.as_str()}),
+            || format!("the slot of {slot} has been seen to"),
+        );
     }
     let serving = serving(config)?;
     tell.say(&json!({"event": "progress", "phase": "reading"}))?;
@@ -90,7 +92,7 @@ fn train(
             })?;
         }
         let version = &serving.version;
-        let done = json!({"event": "done", "outcome": "unchanged", "version": version});
+        let done = json!({"event": "done", "outcome": RetrainOutcome::Unchanged.as_str(), "version": version});
         return tell.end(&done, || {
             format!("{version} serves, and the same was learnt again")
         });
@@ -164,21 +166,20 @@ fn conclude(
 ) -> anyhow::Result<()> {
     let version = &added.stored.version;
     let ledger = store.ledger()?;
-    let outcome = match ledger.get(version).map(|entry| entry.state) {
-        Some(State::Serving) if added.serves => "serves",
+    let entry = ledger.get(version);
+    let is_tried = entry.is_some_and(|it| it.shadow_until.is_some());
+    let outcome = match entry.map(|entry| entry.state) {
+        _ if is_tried => RetrainOutcome::Shadow,
+        Some(State::Serving) if added.serves => RetrainOutcome::Serves,
         // The same rows, settings and seed have made a model that there was.
-        Some(State::Serving | State::Archived) => "unchanged",
-        Some(State::Refused) => "refused",
-        Some(State::Candidate) | None => "candidate",
+        Some(State::Serving | State::Archived) => RetrainOutcome::Unchanged,
+        Some(State::Refused) => RetrainOutcome::Refused,
+        Some(State::Candidate) | None => RetrainOutcome::Candidate,
     };
-    let is_tried = ledger
-        .get(version)
-        .is_some_and(|it| it.shadow_until.is_some());
-    let outcome = if is_tried { "shadow" } else { outcome };
     let refusals = ledger.refusals();
     let done = json!({
         "event": "done",
-        "outcome": outcome,
+        "outcome": outcome.as_str(),
         "refusals": refusals,
         "version": version,
         "rows": added.stored.model.provenance.rows,
@@ -187,22 +188,23 @@ fn conclude(
     });
     tell.end(&done, || {
         let mut text = format!(
-            "{version}: {outcome}, trained on {} rows, {left_out} odd ones left out\n",
+            "{version}: {}, trained on {} rows, {left_out} odd ones left out\n",
+            outcome.as_str(),
             added.stored.model.provenance.rows
         );
         text += &models::checks(report);
         text.trim_end().to_owned()
     })?;
-    if outcome == "candidate" && !tell.json {
+    if outcome == RetrainOutcome::Candidate && !tell.json {
         say!("`outlierd models promote {version}` has it serve");
     }
-    if outcome == "shadow" && !tell.json {
+    if outcome == RetrainOutcome::Shadow && !tell.json {
         say!(
             "it is tried beside what serves (retrain.shadow), and judged again by a running daemon"
         );
     }
     anyhow::ensure!(
-        outcome != "refused",
+        outcome != RetrainOutcome::Refused,
         "{version} is refused ({}), the {refusals}. in a row; what served goes on",
         report.faults().join("; ")
     );

@@ -1,7 +1,6 @@
 //! `outlierd run`: the daemon.
 
-use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -25,7 +24,7 @@ pub(super) fn run(arguments: &cli::Run) -> anyhow::Result<()> {
     let runtime = runtime()?;
     let outcome = runtime.block_on(async {
         let mut signals = Signals::listen().context("listening for signals")?;
-        let ourselves = ourselves(&arguments.config.path);
+        let ourselves = Ourselves::with(&arguments.config.path);
         let stored = tokio::select! {
             stored = first(&config, &ourselves) => stored?,
             () = signals.times(1) => return Ok(()),
@@ -75,30 +74,12 @@ async fn first(config: &Config, ourselves: &Ourselves) -> anyhow::Result<Stored>
 
 /// Trains the first model in a process of its own; says whether there is one. Its words go where ours go.
 async fn bootstrap(ourselves: &Ourselves) -> anyhow::Result<bool> {
-    let mut command = Command::new(&ourselves.program);
-    command
-        .args(["retrain", "--background", "--config"])
-        .arg(&ourselves.configuration)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null());
-    let mut child = tokio::process::Command::from(command);
-    let status = child.kill_on_drop(true).status().await;
+    let mut command = ourselves.retrain();
+    command.arg("--background").stdout(Stdio::null());
+    let status = command.status().await;
     Ok(status
         .context("starting to train the first model")?
         .success())
-}
-
-/// This very program, even if its file has been replaced meanwhile.
-fn ourselves(configuration: &Path) -> Ourselves {
-    let this = Path::new("/proc/self/exe");
-    let program = match this.exists() {
-        true => this.to_owned(),
-        false => std::env::current_exe().unwrap_or_else(|_| "outlierd".into()),
-    };
-    Ourselves {
-        program,
-        configuration: configuration.to_owned(),
-    }
 }
 
 /// tokio serves HTTP, signals and timers; the line has threads of its own.

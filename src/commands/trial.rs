@@ -9,6 +9,7 @@ use super::models;
 use super::retrain::{Teller, serving};
 use crate::config::Config;
 use crate::kafka::Bounds;
+use crate::metrics::RetrainOutcome;
 use crate::registry::{Store, Trainer};
 use crate::retrain::{self, LEAST};
 
@@ -31,7 +32,7 @@ pub(super) fn run(
         Some(entry) if entry.shadow_until.is_some() => entry.since.parse::<Timestamp>()?,
         // Somebody has decided meanwhile.
         _ => {
-            let done = json!({"event": "done", "outcome": "done_before", "version": version});
+            let done = json!({"event": "done", "outcome": RetrainOutcome::DoneBefore.as_str(), "version": version});
             return tell.end(&done, || format!("{version} is tried no longer"));
         }
     };
@@ -47,7 +48,7 @@ pub(super) fn run(
         let found = collection.rows();
         let until = end(config).unwrap_or_else(Timestamp::now);
         store.change(|ledger, _| Ok(ledger.shadow(version, until)?))?;
-        let done = json!({"event": "done", "outcome": "shadow", "version": version});
+        let done = json!({"event": "done", "outcome": RetrainOutcome::Shadow.as_str(), "version": version});
         return tell.end(&done, || {
             format!("{version}: {found} records have come since, and {LEAST} are needed: it is tried until {until}")
         });
@@ -55,10 +56,11 @@ pub(super) fn run(
     let report = retrain::trial(config, &candidate, &serving, collection)?;
     let serves = store.settle(version, &report, config.retrain.promote, trainer)?;
     let outcome = match (serves, report.passed()) {
-        (true, _) => "serves",
-        (false, true) => "candidate",
-        (false, false) => "refused",
+        (true, _) => RetrainOutcome::Serves,
+        (false, true) => RetrainOutcome::Candidate,
+        (false, false) => RetrainOutcome::Refused,
     };
+    let outcome = outcome.as_str();
     let done = json!({
         "event": "done",
         "outcome": outcome,

@@ -40,7 +40,7 @@ use crate::vae::{Device, DeviceError};
 pub use fit::{Misfit, policy};
 pub use ourselves::Ourselves;
 pub use probe::probe;
-pub use rollout::{Rollout, rollout, say_rollout};
+pub use rollout::rollout;
 pub use signals::Signals;
 
 /// The consume thread beats at least every second; a stand-still of this length is a hang.
@@ -307,7 +307,7 @@ fn hands(config: &Arc<Config>, store: Store) -> http::Models {
         let done = store.lend(hand)?;
         Ok(match done.serves {
             Some(version) => {
-                let rollout = say_rollout(&config, &version, http::PATIENCE)?;
+                let rollout = rollout(&config, &version, http::PATIENCE)?;
                 format!("{}\n{rollout}", done.said)
             }
             None => done.said,

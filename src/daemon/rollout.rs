@@ -13,7 +13,7 @@ const LOOK: Duration = Duration::from_millis(100);
 
 /// What the owners of the partitions say of a model.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Rollout {
+enum Rollout {
     /// Nobody owns a partition: the model serves from the next start on.
     Nobody,
     /// So many partitions are judged by it, and no other is.
@@ -30,7 +30,7 @@ pub enum Rollout {
 ///
 /// # Errors
 /// When Kafka does not say.
-pub fn rollout(config: &Config, version: &str, patience: Duration) -> anyhow::Result<Rollout> {
+fn wait(config: &Config, version: &str, patience: Duration) -> anyhow::Result<Rollout> {
     let deadline = Instant::now() + patience;
     let kafka = config.kafka.again().map_err(anyhow::Error::msg)?;
     let input = &config.input;
@@ -48,8 +48,8 @@ pub fn rollout(config: &Config, version: &str, patience: Duration) -> anyhow::Re
 ///
 /// # Errors
 /// When somebody has not taken it in time, or Kafka does not say.
-pub fn say_rollout(config: &Config, version: &str, patience: Duration) -> anyhow::Result<String> {
-    match rollout(config, version, patience)
+pub fn rollout(config: &Config, version: &str, patience: Duration) -> anyhow::Result<String> {
+    match wait(config, version, patience)
         .context("that stands in the store; whether every instance has taken it is not known")?
     {
         Rollout::Nobody => Ok("no instance runs: it serves from the next start on".to_owned()),

@@ -4,7 +4,7 @@
 //! offsets: all of them serve what the ledger has.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::config::{Config, StoreAddress};
@@ -21,11 +21,15 @@ pub(super) async fn watch(config: Arc<Config>, health: Arc<Health>) {
     if !matches!(config.model.store, Some(StoreAddress::Folder(_))) {
         return;
     }
-    let mut before = BTreeMap::new();
+    let looking = Arc::new(Looking {
+        config,
+        notes: Mutex::default(),
+    });
+    let (mut before, mut said) = (BTreeMap::new(), None);
     loop {
         tokio::time::sleep(LOOK).await;
-        let asked = Arc::clone(&config);
-        let looked = tokio::task::spawn_blocking(move || look(&asked)).await;
+        let asked = Arc::clone(&looking);
+        let looked = tokio::task::spawn_blocking(move || asked.look()).await;
         let Ok(Some(strangers)) = looked else {
             continue;
         };
@@ -38,21 +42,38 @@ pub(super) async fn watch(config: Arc<Config>, health: Arc<Health>) {
                  all instances of a group need one store, a folder that all see or model.store = \"kafka://TOPIC\""
             )
         });
-        if let Some(why) = why.as_ref().filter(|_| before != strangers) {
+        if let Some(why) = why.as_ref().filter(|_| why != said) {
             tracing::error!("{why}");
         }
+        said.clone_from(&why);
         health.note(health::Note::Store, why);
         before = strangers;
     }
 }
 
-/// Partitions that are judged by unknown models; none where Kafka or the store does not say.
-fn look(config: &Config) -> Option<BTreeMap<i32, String>> {
-    let kafka = config.kafka.again().ok()?;
-    let input = &config.input;
-    let notes = Notes::of(&Connection::new(&kafka), &input.group, &input.topic).ok()?;
-    let ledger = Store::of(config)?.ledger().ok()?;
-    Some(unknown(&notes.read().ok()?, &ledger))
+struct Looking {
+    config: Arc<Config>,
+    /// Kept for as long as Kafka answers.
+    notes: Mutex<Option<Notes>>,
+}
+
+impl Looking {
+    /// Partitions that are judged by unknown models; none where Kafka or the store does not say.
+    fn look(&self) -> Option<BTreeMap<i32, String>> {
+        let mut kept = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
+        let notes = match kept.take() {
+            Some(notes) => notes,
+            None => {
+                let kafka = self.config.kafka.again().ok()?;
+                let input = &self.config.input;
+                Notes::of(&Connection::new(&kafka), &input.group, &input.topic).ok()?
+            }
+        };
+        let committed = notes.read().ok()?;
+        *kept = Some(notes);
+        let ledger = Store::of(&self.config)?.ledger().ok()?;
+        Some(unknown(&committed, &ledger))
+    }
 }
 
 fn unknown(notes: &BTreeMap<i32, Note>, ledger: &Ledger) -> BTreeMap<i32, String> {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::{Label, Labels};
 use crate::config::Config;
 use crate::kafka::{Connection, Follower};
-use crate::metrics::{FeedbackLabel, Metrics};
+use crate::metrics::Metrics;
 
 /// Between two tries to reach the topic.
 const AGAIN: Duration = Duration::from_secs(10);
@@ -49,13 +49,10 @@ fn tell(labels: &Labels, metrics: &Metrics) {
         labels.count(Label::Confirmed),
         labels.count(Label::FalseAlarm),
     );
+    metrics.feedback.get(Label::Confirmed).set(confirmed as i64);
     metrics
         .feedback
-        .get(FeedbackLabel::Confirmed)
-        .set(confirmed as i64);
-    metrics
-        .feedback
-        .get(FeedbackLabel::FalseAlarm)
+        .get(Label::FalseAlarm)
         .set(false_alarms as i64);
     let labelled = confirmed + false_alarms;
     if labelled > 0 {

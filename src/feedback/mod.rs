@@ -4,7 +4,8 @@ mod follow;
 
 use std::collections::HashMap;
 
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::config::Config;
 use crate::kafka::{Bounds, Connection, Reader, TopicFault};
@@ -14,14 +15,21 @@ pub use follow::follow;
 /// An id is this many hexadecimal digits.
 const ID: usize = 32;
 
-/// What an outlier was.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Label {
-    /// Nothing was wrong.
-    FalseAlarm,
-    /// Something was.
-    Confirmed,
+pub use crate::metrics::FeedbackLabel as Label;
+
+impl Serialize for Label {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+impl<'de> Deserialize<'de> for Label {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Label, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let mut known = Label::ALL.iter().filter(|known| known.as_str() == text);
+        let label = known.next().copied();
+        label.ok_or_else(|| D::Error::custom(format!("{text:?} is no label")))
+    }
 }
 
 /// A message of the topic.

@@ -1,35 +1,17 @@
 //! A producer that puts records into a topic as fast as it takes them.
 
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use rdkafka::ClientContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::producer::{BaseRecord, DeliveryResult, Producer, ProducerContext, ThreadedProducer};
+use rdkafka::producer::{BaseRecord, Producer, ThreadedProducer};
 
 use super::client::{ClientError, Connection};
+use super::refusals::Refusals;
 
 /// Produces to one topic; delivery is confirmed by [`Feeder::finish`].
 pub struct Feeder {
-    producer: ThreadedProducer<Failures>,
+    producer: ThreadedProducer<Refusals>,
     topic: String,
-}
-
-/// The first record that was refused.
-#[derive(Default)]
-struct Failures(Mutex<Option<KafkaError>>);
-
-impl ClientContext for Failures {}
-
-impl ProducerContext for Failures {
-    type DeliveryOpaque = ();
-
-    fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
-        if let Err((error, _)) = result {
-            let mut first = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            first.get_or_insert_with(|| error.clone());
-        }
-    }
 }
 
 impl Feeder {
@@ -41,7 +23,7 @@ impl Feeder {
         config.set("linger.ms", "20");
         Ok(Feeder {
             producer: config
-                .create_with_context(Failures::default())
+                .create_with_context(Refusals::default())
                 .map_err(ClientError::Settings)?,
             topic: topic.to_owned(),
         })
@@ -95,12 +77,7 @@ impl Feeder {
             }
             std::thread::sleep(Duration::from_millis(1));
         }
-        let failures = &self.producer.client().context().0;
-        match failures
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take()
-        {
+        match self.producer.client().context().take() {
             Some(source) => Err(ClientError::Request {
                 what: format!("to take a record for {}", self.topic),
                 source,

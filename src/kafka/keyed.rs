@@ -4,7 +4,6 @@
 //! from here on is what the change meets. Should somebody take over in between, the change comes to nothing and its maker
 //! knows. So a change is a compare and swap, and nobody holds a lock that outlives him.
 
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use rdkafka::TopicPartitionList;
@@ -16,6 +15,7 @@ use rdkafka::topic_partition_list::Offset;
 
 use super::client::{ClientError, Connection};
 use super::reader::{Bounds, Reader};
+use super::refusals::Refusals;
 use super::topics::{self, TopicFault};
 use super::transaction::TransactionError;
 
@@ -204,23 +204,6 @@ impl Tail {
     }
 }
 
-/// The first record that the cluster has refused.
-#[derive(Default)]
-struct Refusals(Mutex<Option<KafkaError>>);
-
-impl rdkafka::ClientContext for Refusals {}
-
-impl rdkafka::producer::ProducerContext for Refusals {
-    type DeliveryOpaque = ();
-
-    fn delivery(&self, result: &rdkafka::producer::DeliveryResult<'_>, (): ()) {
-        if let Err((error, _)) = result {
-            let mut first = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            first.get_or_insert_with(|| error.clone());
-        }
-    }
-}
-
 /// The right to change a topic, until somebody else takes it.
 pub struct Turn {
     topic: String,
@@ -260,12 +243,7 @@ impl Turn {
             sent.map_err(|(error, _)| self.failed("writing", error))?;
         }
         let flushed = self.producer.flush(PATIENCE);
-        let refused = &self.producer.context().0;
-        let refused = refused
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
-        match (refused, flushed) {
+        match (self.producer.context().take(), flushed) {
             (Some(error), _) | (None, Err(error)) => Err(self.failed("writing", error)),
             (None, Ok(())) => Ok(()),
         }

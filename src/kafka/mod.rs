@@ -27,6 +27,7 @@ mod notes;
 mod origin;
 mod outlet;
 mod reader;
+mod refusals;
 mod replayer;
 mod reporting;
 mod requests;

@@ -26,7 +26,7 @@ pub struct Bounds {
     pub to_ms: Option<i64>,
     /// The newest records that are read, over all partitions; those that hold few give all.
     pub newest: Option<usize>,
-    /// The only partition that is read.
+    /// The only partition that is read; it is there.
     pub only: Option<i32>,
 }
 
@@ -94,15 +94,17 @@ impl Reader {
         // Where a transaction's marker stands last, the end is only known once a fetch has come back with nothing.
         config.set("fetch.wait.max.ms", "10");
         let consumer: BaseConsumer = config.create().map_err(ClientError::Settings)?;
-        let partitions = topics::partitions(connection, topic)?;
+        let partitions = match bounds.only {
+            Some(only) => only..only + 1,
+            None => 0..topics::partitions(connection, topic)?,
+        };
         let mut reader = Reader {
             consumer,
             topic: topic.to_owned(),
             bounds,
             spans: Vec::new(),
         };
-        let wanted = |partition: &i32| bounds.only.is_none_or(|only| only == *partition);
-        for partition in (0..partitions).filter(wanted) {
+        for partition in partitions {
             let span = reader.span(partition).map_err(|source| {
                 ClientError::request(connection, format!("for the range of {topic}"), source)
             })?;

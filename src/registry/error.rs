@@ -4,7 +4,6 @@ use std::io;
 
 use super::file::ModelError;
 use super::ledger::LedgerError;
-use crate::kafka::KeyedError;
 
 /// Why a store cannot be used, or not in this way.
 #[derive(Debug, thiserror::Error)]
@@ -16,6 +15,8 @@ pub enum StoreError {
     #[error("{place}: {source}")]
     Remote {
         place: String,
+        /// Whether nobody answers, which passes by itself.
+        unreachable: bool,
         source: Box<dyn std::error::Error + Send + Sync>,
     },
     #[error("{0}")]
@@ -32,6 +33,8 @@ pub enum StoreError {
     NoneServes(String),
     #[error("no model in {place} can be used; of the one that should serve: {first}")]
     NoneGood { place: String, first: ModelError },
+    #[error("{0} is changed by others all the time: try again")]
+    Busy(String),
     #[error(
         "another trains for this store by now: this one stood still for too long, and changes nothing"
     )]
@@ -41,16 +44,12 @@ pub enum StoreError {
 impl StoreError {
     /// Whether its place does not answer: that passes by itself.
     pub fn is_unreachable(&self) -> bool {
-        match self {
-            StoreError::Remote { source, .. } => {
-                let of_kafka = source.downcast_ref::<KeyedError>();
-                #[cfg(feature = "s3")]
-                if super::objects::is_unreachable(&**source) {
-                    return true;
-                }
-                of_kafka.is_some_and(KeyedError::is_unreachable)
+        matches!(
+            self,
+            StoreError::Remote {
+                unreachable: true,
+                ..
             }
-            _ => false,
-        }
+        )
     }
 }

@@ -60,11 +60,11 @@ impl Shelf for Folder {
         file::read(&self.model(version))
     }
 
-    fn change(&self, changing: &mut Changing<'_>) -> Result<(), StoreError> {
+    fn change(&self, changing: &mut Changing<'_>) -> Result<bool, StoreError> {
         let lock = self.open("lock")?;
         lock.lock().map_err(self.failed("lock"))?;
         let Some(change) = changing(self.ledger()?.as_deref())? else {
-            return Ok(());
+            return Ok(true);
         };
         if let Some((version, bytes)) = &change.model {
             self.write(&self.model(version), bytes)?;
@@ -78,7 +78,7 @@ impl Shelf for Folder {
                 _ => {}
             }
         }
-        Ok(())
+        Ok(true)
     }
 
     fn lock(&self) -> Option<Result<Option<File>, StoreError>> {

@@ -24,9 +24,6 @@ const LOOK: Duration = Duration::from_secs(1);
 /// How long one request is tried again.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// How often a change is made again that others were faster than.
-const TRIES: u32 = 20;
-
 /// A bucket, and a prefix within it.
 pub(super) struct Objects {
     address: String,
@@ -57,11 +54,6 @@ impl fmt::Debug for Objects {
     }
 }
 
-/// Whether nobody answers, which may pass.
-pub(super) fn is_unreachable(error: &(dyn std::error::Error + Send + Sync + 'static)) -> bool {
-    matches!(error.downcast_ref(), Some(Error::Generic { .. }))
-}
-
 /// What drives the requests, of all stores of this process.
 fn runtime() -> std::io::Result<&'static Runtime> {
     static RUNTIME: OnceLock<Runtime> = OnceLock::new();
@@ -82,9 +74,10 @@ impl Objects {
         }
     }
 
-    fn failed(&self, source: impl std::error::Error + Send + Sync + 'static) -> StoreError {
+    fn failed(&self, source: Error) -> StoreError {
         StoreError::Remote {
             place: self.to_string(),
+            unreachable: matches!(source, Error::Generic { .. }),
             source: Box::new(source),
         }
     }
@@ -107,46 +100,13 @@ impl Objects {
         let made = Arc::new(Client {
             store,
             prefix: Path::from(prefix),
-            runtime: runtime().map_err(|error| self.failed(error))?,
+            runtime: runtime().map_err(|source| StoreError::Io {
+                place: "a runtime for requests".into(),
+                source,
+            })?,
         });
         *client = Some(Arc::clone(&made));
         Ok(made)
-    }
-
-    fn change_once(
-        &self,
-        client: &Client,
-        changing: &mut Changing<'_>,
-    ) -> Result<bool, StoreError> {
-        let failed = |error| self.failed(error);
-        let (text, seen) = client.ledger().map_err(failed)?.unzip();
-        let Some(change) = changing(text.as_deref())? else {
-            return Ok(true);
-        };
-        if let Some((version, bytes)) = change.model {
-            let model = client.model(&version);
-            let put = client.store.put(&model, bytes.into());
-            client.runtime.block_on(put).map_err(failed)?;
-        }
-        let mode = seen.map_or(PutMode::Create, PutMode::Update);
-        let ledger = client.place("ledger.json");
-        let options = PutOptions::from(mode);
-        let put = client
-            .store
-            .put_opts(&ledger, change.ledger.into(), options);
-        match client.runtime.block_on(put) {
-            Ok(_) => {}
-            Err(Error::Precondition { .. } | Error::AlreadyExists { .. }) => return Ok(false),
-            Err(error) => return Err(failed(error)),
-        }
-        for version in &change.gone {
-            let model = client.model(version);
-            match client.runtime.block_on(client.store.delete(&model)) {
-                Ok(()) | Err(Error::NotFound { .. }) => {}
-                Err(error) => return Err(failed(error)),
-            }
-        }
-        Ok(true)
     }
 }
 
@@ -210,20 +170,39 @@ impl Shelf for Objects {
         })
     }
 
-    fn change(&self, changing: &mut Changing<'_>) -> Result<(), StoreError> {
+    fn change(&self, changing: &mut Changing<'_>) -> Result<bool, StoreError> {
         let client = self.client()?;
-        for attempt in 0..TRIES {
-            if self.change_once(&client, changing)? {
-                // Whoever has changed it sees it so.
-                let mut looked = self.looked.lock().unwrap_or_else(PoisonError::into_inner);
-                *looked = None;
-                return Ok(());
-            }
-            // Those that collide do not wait for the same time.
-            let spread = u64::from(std::process::id()) % 97 + u64::from(attempt) * 31;
-            std::thread::sleep(Duration::from_millis(20 + spread));
+        let failed = |error| self.failed(error);
+        let (text, seen) = client.ledger().map_err(failed)?.unzip();
+        let Some(change) = changing(text.as_deref())? else {
+            return Ok(true);
+        };
+        if let Some((version, bytes)) = change.model {
+            let model = client.model(&version);
+            let put = client.store.put(&model, bytes.into());
+            client.runtime.block_on(put).map_err(failed)?;
         }
-        Err(self.failed(std::io::Error::other("others change it all the time")))
+        let mode = seen.map_or(PutMode::Create, PutMode::Update);
+        let ledger = client.place("ledger.json");
+        let options = PutOptions::from(mode);
+        let put = client
+            .store
+            .put_opts(&ledger, change.ledger.into(), options);
+        match client.runtime.block_on(put) {
+            Ok(_) => {}
+            Err(Error::Precondition { .. } | Error::AlreadyExists { .. }) => return Ok(false),
+            Err(error) => return Err(failed(error)),
+        }
+        for version in &change.gone {
+            let model = client.model(version);
+            match client.runtime.block_on(client.store.delete(&model)) {
+                Ok(()) | Err(Error::NotFound { .. }) => {}
+                Err(error) => return Err(failed(error)),
+            }
+        }
+        // Whoever has changed it sees it so.
+        *self.looked.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        Ok(true)
     }
 }
 

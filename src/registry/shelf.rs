@@ -17,7 +17,7 @@ pub(super) struct Change {
     pub(super) gone: Vec<String>,
 }
 
-/// Makes a change of the ledger as it is; none, if it stays. Asked again where somebody else was faster.
+/// Makes a change of the ledger as it is; none, if it stays.
 pub(super) type Changing<'a> = dyn FnMut(Option<&str>) -> Result<Option<Change>, StoreError> + 'a;
 
 /// Where a store keeps its ledger and its models. Displayed as messages name it.
@@ -28,8 +28,9 @@ pub(super) trait Shelf: fmt::Debug + fmt::Display + Send + Sync {
     /// The bytes of a model, unchecked.
     fn read(&self, version: &str) -> Result<Vec<u8>, ModelError>;
 
-    /// Puts a change in force. Nobody else changes anything between what it is made of and what it writes.
-    fn change(&self, changing: &mut Changing<'_>) -> Result<(), StoreError>;
+    /// Puts a change in force, and says whether it is: not, where somebody else was faster. Nobody else changes anything
+    /// between what it is made of and what it writes.
+    fn change(&self, changing: &mut Changing<'_>) -> Result<bool, StoreError>;
 
     /// A lock that only one trainer holds, and that ends with him; none, where there is no such thing.
     fn lock(&self) -> Option<Result<Option<File>, StoreError>> {

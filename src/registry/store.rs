@@ -2,9 +2,9 @@
 
 use std::fmt;
 use std::fs::File;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::error::StoreError;
 use super::file::{self, ModelError, Stored};
@@ -19,6 +19,9 @@ use super::trainer::Trainer;
 use super::whole;
 use crate::config::{Config, StoreAddress};
 use crate::detect::Model;
+
+/// How often a change is made again that others were faster than.
+const TRIES: u32 = 20;
 
 /// Models, and what each is.
 #[derive(Debug, Clone)]
@@ -212,7 +215,7 @@ impl Store {
             shadow_until,
             slot,
         } = admission;
-        let (serves, pruned) = self.take(version, bytes, |ledger, now| {
+        let (serves, pruned) = self.put(Some((version, &bytes)), &mut |ledger, now| {
             trainer.check(ledger)?;
             if let Some(slot) = slot {
                 ledger.pass(slot);
@@ -290,7 +293,7 @@ impl Store {
     fn take_in(&self, bytes: Vec<u8>, from: &Path, keep: usize) -> Result<Added, StoreError> {
         let stored = file::from_bytes(&bytes, from)?;
         let (version, parent) = (&stored.version, stored.manifest.provenance.parent.clone());
-        let (serves, pruned) = self.take(version, bytes, |ledger, now| {
+        let (serves, pruned) = self.put(Some((version, &bytes)), &mut |ledger, now| {
             let is_first = ledger.models.is_empty();
             ledger.add(version, parent.clone(), now);
             if is_first {
@@ -333,46 +336,52 @@ impl Store {
         self.put(None, &mut change)
     }
 
-    /// As [`Self::change`], which may take the model in that `bytes` are.
-    fn take<T>(
-        &self,
-        version: &str,
-        bytes: Vec<u8>,
-        mut change: impl FnMut(&mut Ledger, &str) -> Result<T, StoreError>,
-    ) -> Result<T, StoreError> {
-        self.put(Some((version, &bytes)), &mut change)
-    }
-
+    /// As [`Self::change`], which may take the model in that comes with it: its version, and its bytes.
     fn put<T>(
         &self,
         model: Option<(&str, &[u8])>,
         change: &mut dyn FnMut(&mut Ledger, &str) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        let mut outcome = None;
-        self.shelf.change(&mut |text| {
-            let before = self.parse(text)?;
-            let mut ledger = before.clone();
-            outcome = Some(change(&mut ledger, &jiff::Timestamp::now().to_string())?);
-            let model = model.filter(|(version, _)| ledger.get(version).is_some());
-            if ledger == before && model.is_none() {
-                return Ok(None);
-            }
-            let text = serde_json::to_vec_pretty(&ledger).map_err(|error| StoreError::Io {
-                place: self.to_string(),
-                source: error.into(),
+        for attempt in 0..TRIES {
+            let mut told = None;
+            let in_force = self.shelf.change(&mut |text| {
+                let before = self.parse(text)?;
+                let mut ledger = before.clone();
+                told = Some(change(&mut ledger, &jiff::Timestamp::now().to_string())?);
+                self.difference(&before, &ledger, model)
             })?;
-            let is_gone = |gone: &&Entry| ledger.get(&gone.version).is_none();
-            let gone = before.models.iter().filter(is_gone);
-            Ok(Some(Change {
-                gone: gone.map(|entry| entry.version.clone()).collect(),
-                model: model.map(|(version, bytes)| (version.to_owned(), bytes.to_vec())),
-                ledger: text,
-            }))
-        })?;
-        outcome.ok_or_else(|| StoreError::Io {
+            if let (true, Some(told)) = (in_force, told) {
+                return Ok(told);
+            }
+            // Those that collide do not wait for the same time.
+            let spread = u64::from(std::process::id()) % 97 + u64::from(attempt) * 31;
+            std::thread::sleep(Duration::from_millis(50 + spread));
+        }
+        Err(StoreError::Busy(self.to_string()))
+    }
+
+    /// What is to be written, if anything is, where the ledger has become another.
+    fn difference(
+        &self,
+        before: &Ledger,
+        now: &Ledger,
+        model: Option<(&str, &[u8])>,
+    ) -> Result<Option<Change>, StoreError> {
+        let model = model.filter(|(version, _)| now.get(version).is_some());
+        if now == before && model.is_none() {
+            return Ok(None);
+        }
+        let ledger = serde_json::to_vec_pretty(now).map_err(|error| StoreError::Io {
             place: self.to_string(),
-            source: io::Error::other("nothing was changed"),
-        })
+            source: error.into(),
+        })?;
+        let is_gone = |entry: &&Entry| now.get(&entry.version).is_none();
+        let gone = before.models.iter().filter(is_gone);
+        Ok(Some(Change {
+            ledger,
+            model: model.map(|(version, bytes)| (version.to_owned(), bytes.to_vec())),
+            gone: gone.map(|entry| entry.version.clone()).collect(),
+        }))
     }
 }
 

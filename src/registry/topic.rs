@@ -4,8 +4,7 @@
 //! that fit into records, under `VERSION/PART/PARTS`. A change is one transaction over both.
 
 use std::fmt;
-use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::error::StoreError;
 use super::file::{self, ModelError};
@@ -23,13 +22,11 @@ const PART: usize = 512 << 10;
 /// More parts than a model file may have bytes for are none of ours.
 const MOST_PARTS: usize = (file::MAX_FILE as usize).div_ceil(PART);
 
-/// How often a change is made again that others were faster than.
-const TRIES: u32 = 20;
-
 /// A compacted topic with two partitions.
 pub(super) struct Topic {
     kafka: config::Kafka,
     topic: String,
+    opened: Mutex<Option<Arc<Keyed>>>,
     /// What has been followed so far.
     followed: Mutex<Option<Followed>>,
 }
@@ -56,20 +53,36 @@ impl Topic {
         Topic {
             kafka: kafka.clone(),
             topic: topic.to_owned(),
+            opened: Mutex::default(),
             followed: Mutex::default(),
         }
     }
 
-    fn open(&self) -> Result<Keyed, StoreError> {
+    /// The topic, which is looked at once, and again after an error: it may be another by then, or the secrets.
+    fn open(&self) -> Result<Arc<Keyed>, StoreError> {
+        let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(keyed) = &*opened {
+            return Ok(Arc::clone(keyed));
+        }
         // What the files of its secrets hold may have changed since the last time.
         let kafka = self.kafka.again().map_err(StoreError::Secret)?;
         let keyed = Keyed::open(Connection::new(&kafka), &self.topic, 2);
-        keyed.map_err(|source| self.failed(source))
+        match keyed {
+            Ok(keyed) => Ok(Arc::clone(opened.insert(Arc::new(keyed)))),
+            Err(source) => {
+                drop(opened);
+                Err(self.failed(source))
+            }
+        }
     }
 
+    /// What an error comes to; after it the topic is looked at anew.
     fn failed(&self, source: KeyedError) -> StoreError {
+        let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
+        *opened = None;
         StoreError::Remote {
             place: self.to_string(),
+            unreachable: source.is_unreachable(),
             source: Box::new(source),
         }
     }
@@ -118,28 +131,6 @@ impl Topic {
         }
         Ok(pairs)
     }
-
-    /// Says whether it is in force: not, where somebody else was faster.
-    fn try_change(&self, keyed: &Keyed, changing: &mut Changing<'_>) -> Result<bool, StoreError> {
-        let outcome = keyed.take_over().map_err(|source| self.failed(source));
-        let turn = match outcome {
-            Err(StoreError::Remote { source, .. }) if is_overtaken(&*source) => return Ok(false),
-            outcome => outcome?,
-        };
-        let (ledger, _) = self.newest(keyed)?;
-        let Some(change) = changing(ledger.as_deref())? else {
-            return Ok(true);
-        };
-        match turn.commit(&self.pairs(keyed, change)?) {
-            Ok(()) => Ok(true),
-            Err(KeyedError::Overtaken(_)) => Ok(false),
-            Err(source) => Err(self.failed(source)),
-        }
-    }
-}
-
-fn is_overtaken(source: &(dyn std::error::Error + Send + Sync + 'static)) -> bool {
-    matches!(source.downcast_ref(), Some(KeyedError::Overtaken(_)))
 }
 
 /// Takes what stands under the key of the ledger.
@@ -204,16 +195,20 @@ impl Shelf for Topic {
         }
     }
 
-    fn change(&self, changing: &mut Changing<'_>) -> Result<(), StoreError> {
+    fn change(&self, changing: &mut Changing<'_>) -> Result<bool, StoreError> {
         let keyed = self.open()?;
-        for attempt in 0..TRIES {
-            if self.try_change(&keyed, changing)? {
-                return Ok(());
-            }
-            // Those that collide do not wait for the same time.
-            let spread = u64::from(std::process::id()) % 97 + u64::from(attempt) * 31;
-            std::thread::sleep(Duration::from_millis(50 + spread));
+        let turn = match keyed.take_over() {
+            Err(KeyedError::Overtaken(_)) => return Ok(false),
+            outcome => outcome.map_err(|source| self.failed(source))?,
+        };
+        let (ledger, _) = self.newest(&keyed)?;
+        let Some(change) = changing(ledger.as_deref())? else {
+            return Ok(true);
+        };
+        match turn.commit(&self.pairs(&keyed, change)?) {
+            Ok(()) => Ok(true),
+            Err(KeyedError::Overtaken(_)) => Ok(false),
+            Err(source) => Err(self.failed(source)),
         }
-        Err(self.failed(KeyedError::Overtaken(self.topic.clone())))
     }
 }

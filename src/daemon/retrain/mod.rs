@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use tokio::io::{AsyncBufReadExt, BufReader};
-use tokio::process::{Child, Command};
+use tokio::process::Child;
 use tokio::sync::{mpsc, watch};
 
 use ended::{Ended, Event, unfinished};
@@ -73,7 +73,7 @@ pub(super) struct Retrainer {
     drifting: Option<watch::Receiver<usize>>,
     /// Whether candidates are tried before they take over.
     tries: bool,
-    /// Not before this is a slot due: another instance is at it.
+    /// Not before this is anything due by itself: another instance is at it, or a trial has failed.
     not_before: Option<Instant>,
     /// When the last one began.
     began: Option<Instant>,
@@ -131,11 +131,11 @@ impl Retrainer {
                     if self.has_drifted() {
                         tracing::info!("the stream drifts: a new model is trained");
                         self.retrain(Task::Train(None)).await;
-                    } else if let Some(slot) = self.due() {
-                        tokio::time::sleep(self.pause()).await;
-                        self.retrain(Task::Train(Some(slot))).await;
-                    } else if let Some(version) = self.trial_due() {
-                        self.retrain(Task::Trial(version)).await;
+                    } else if let Some(task) = self.due() {
+                        if let Task::Train(_) = task {
+                            tokio::time::sleep(self.pause()).await;
+                        }
+                        self.retrain(task).await;
                     }
                 }
             }
@@ -147,27 +147,22 @@ impl Retrainer {
         drifting && self.began.is_none_or(|began| began.elapsed() > AFTER_DRIFT)
     }
 
-    fn due(&self) -> Option<Timestamp> {
-        let schedule = self.schedule.as_ref()?;
-        if self.not_before.is_some_and(|then| Instant::now() < then) {
+    /// What is to be done by itself: a slot of the schedule, or a candidate that is to be judged again.
+    fn due(&self) -> Option<Task> {
+        let waits = self.not_before.is_some_and(|then| Instant::now() < then);
+        if waits || (self.schedule.is_none() && !self.tries) {
             return None;
         }
         // A ledger that cannot be read is said elsewhere.
-        let seen_to = tokio::task::block_in_place(|| self.store.ledger())
-            .ok()?
-            .slot;
-        let done = seen_to.map_or(self.past, |seen| seen.max(self.past));
-        schedule.due(Timestamp::now(), done)
-    }
-
-    /// A candidate that is to be judged again.
-    fn trial_due(&self) -> Option<String> {
-        if !self.tries || self.not_before.is_some_and(|then| Instant::now() < then) {
-            return None;
-        }
         let ledger = tokio::task::block_in_place(|| self.store.ledger()).ok()?;
-        let due = ledger.trial_due(Timestamp::now());
-        due.map(|entry| entry.version.clone())
+        let now = Timestamp::now();
+        let done = ledger.slot.map_or(self.past, |seen| seen.max(self.past));
+        let slot = self.schedule.as_ref().and_then(|it| it.due(now, done));
+        if slot.is_some() {
+            return Some(Task::Train(slot));
+        }
+        let candidate = ledger.trial_due(now).filter(|_| self.tries)?;
+        Some(Task::Trial(candidate.version.clone()))
     }
 
     /// A part of the jitter, another one in every process.
@@ -204,14 +199,14 @@ impl Retrainer {
         };
         self.metrics.retrain_running.set(0);
         self.metrics.retrain_progress.set(0.0);
-        self.not_before = None;
-        match (ended.outcome, slot) {
-            (RetrainOutcome::Elsewhere, _) => {
-                self.not_before = Some(Instant::now() + ELSEWHERE);
-            }
-            (RetrainOutcome::Failed, Some(slot)) => self.pass(slot),
-            (RetrainOutcome::Failed, None) => self.not_before = Some(Instant::now() + AFTER_FAULT),
-            _ => {}
+        let pause = match (ended.outcome, &task) {
+            (RetrainOutcome::Elsewhere, _) => Some(ELSEWHERE),
+            (RetrainOutcome::Failed, Task::Trial(_)) => Some(AFTER_FAULT),
+            _ => None,
+        };
+        self.not_before = pause.map(|pause| Instant::now() + pause);
+        if let Some(slot) = slot.filter(|_| ended.outcome == RetrainOutcome::Failed) {
+            self.pass(slot);
         }
         self.conclude(ended);
     }
@@ -231,13 +226,10 @@ impl Retrainer {
     }
 
     fn start(&self, task: &Task) -> std::io::Result<Child> {
-        let mut command = Command::new(&self.ourselves.program);
+        let mut command = self.ourselves.retrain();
         command
-            .args(["retrain", "--json", "--background", "--config"])
-            .arg(&self.ourselves.configuration)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .kill_on_drop(true);
+            .args(["--json", "--background"])
+            .stdout(Stdio::piped());
         match task {
             Task::Train(Some(slot)) => command.args(["--slot", &slot.to_string()]),
             Task::Train(None) => &mut command,

@@ -7,8 +7,8 @@
 mod pump;
 mod report;
 
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::path::Path;
+use std::process::Stdio;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -16,7 +16,7 @@ use serde_json::Value;
 
 use super::{DEAD_LETTERS, DemoError, INPUT, OUTLIERS, scratch_folder, start_broker};
 use crate::config::Config;
-use crate::daemon::{self, Daemon, DaemonError, Ourselves, Rollout, Signals};
+use crate::daemon::{self, Daemon, DaemonError, Ourselves, Signals};
 use crate::kafka::Connection;
 use crate::metrics::{Metrics, OutputTopic, RetrainOutcome};
 use crate::registry::{self, Hand, Store};
@@ -67,10 +67,7 @@ pub async fn run(
         connection: Connection::new(&config.kafka),
         store: Store::of(&config).ok_or(DemoError::Stopped)?,
         config: Arc::new(config),
-        ourselves: Ourselves {
-            program: this_program(),
-            configuration: file,
-        },
+        ourselves: Ourselves::with(&file),
         signals: signals.clone(),
         say,
     };
@@ -201,17 +198,11 @@ impl Scene {
 
     /// Trains in a process of its own, as `outlierd retrain` does; returns its last word.
     async fn retrain(&self, arguments: &[&std::ffi::OsStr]) -> Result<Value, DemoError> {
-        let mut command = Command::new(&self.ourselves.program);
-        command
-            .args(["retrain", "--json", "--config"])
-            .arg(&self.ourselves.configuration)
-            .args(arguments)
-            .stdin(Stdio::null())
-            .stderr(Stdio::null());
-        let mut command = tokio::process::Command::from(command);
+        let mut command = self.ourselves.retrain();
+        command.arg("--json").args(arguments).stderr(Stdio::null());
         let mut signals = self.signals.clone();
         let ended = tokio::select! {
-            ended = command.kill_on_drop(true).output() => ended,
+            ended = command.output() => ended,
             () = signals.times(1) => return Err(DemoError::Stopped),
         };
         let output = ended.map_err(|error| DemoError::Io("starting a retrain", error))?;
@@ -266,16 +257,9 @@ impl Scene {
         let (config, version) = (Arc::clone(&self.config), version.to_owned());
         let waited =
             tokio::task::spawn_blocking(move || daemon::rollout(&config, &version, PATIENCE));
-        match waited.await {
-            Ok(Ok(Rollout::Complete(partitions))) => {
-                Ok(format!("it judges all {partitions} partitions"))
-            }
-            Ok(Ok(other)) => Err(DemoError::Story(format!(
-                "it has not taken over: {other:?}"
-            ))),
-            Ok(Err(error)) => Err(DemoError::Story(format!("{error:#}"))),
-            Err(error) => Err(DemoError::Broker(error.to_string())),
-        }
+        let waited = waited.await;
+        let said = waited.map_err(|error| DemoError::Broker(error.to_string()))?;
+        said.map_err(|error| DemoError::Story(format!("{error:#}")))
     }
 }
 
@@ -297,10 +281,6 @@ impl Counted {
         let records = self.records - before.records;
         (self.flagged - before.flagged) as f64 / records.max(1) as f64
     }
-}
-
-fn this_program() -> PathBuf {
-    std::env::current_exe().unwrap_or_else(|_| "outlierd".into())
 }
 
 fn percent(share: f64) -> String {
