@@ -84,7 +84,7 @@ fn take_turns(scene: &mut Scene<'_>, folder: &Path, store: &str) -> String {
     )
 }
 
-/// Takes the shared model into the store, and a copy that is called otherwise; both judge alike.
+/// Takes the shared model into the store, and a copy that is called otherwise; both judge alike. Gives the one that serves first.
 fn two_versions(setup: &Setup, folder: &Path) -> [String; 2] {
     let first = registry::load(model()).unwrap();
     let mut other = (*first.model).clone();
@@ -96,13 +96,22 @@ fn two_versions(setup: &Setup, folder: &Path) -> [String; 2] {
     // Both at once: neither undoes what the other does.
     std::thread::scope(|scope| {
         for file in [model(), &path] {
-            scope.spawn(move || command(setup, &["import", file.to_str().unwrap()]));
+            scope.spawn(move || drop(command(setup, &["import", file.to_str().unwrap()])));
         }
     });
     for version in [&first.version, &other.version] {
         command(setup, &["show", version]);
     }
-    [first.version, other.version]
+    // The first to come serves, and that may be either.
+    let listed = command(setup, &["list"]);
+    let serves = |version: &str| {
+        let mut lines = listed.lines();
+        lines.any(|line| line.starts_with(version) && line.contains("serving"))
+    };
+    match serves(&first.version) {
+        true => [first.version, other.version],
+        false => [other.version, first.version],
+    }
 }
 
 /// How long it took until every instance had taken it.
@@ -112,11 +121,12 @@ fn promote(setup: &Setup, version: &str) -> Duration {
     began.elapsed()
 }
 
-fn command(setup: &Setup, arguments: &[&str]) {
+fn command(setup: &Setup, arguments: &[&str]) -> String {
     let config = setup.write();
     let config = ["-c", config.to_str().unwrap()];
     let ended = outlierd(&[&["models"], arguments, &config].concat());
     assert!(ended.status.success(), "{arguments:?}: {}", ended.stderr);
+    ended.stdout
 }
 
 /// How many models have judged, by the audit. Each outlier names the one that its range has, or comes again and does: what a killed
