@@ -26,6 +26,8 @@ pub enum Defect {
     ReuseProducer,
     /// What was judged of a partition before it was taken away is committed all the same.
     KeepRevoked,
+    /// A training comes to a loss that is no number.
+    NanLoss,
 }
 
 impl FromStr for Defect {
@@ -41,6 +43,7 @@ impl FromStr for Defect {
             None if text == "offsets-apart" => Ok(Defect::OffsetsApart),
             None if text == "reuse-producer" => Ok(Defect::ReuseProducer),
             None if text == "keep-revoked" => Ok(Defect::KeepRevoked),
+            None if text == "nan-loss" => Ok(Defect::NanLoss),
             _ => Err(format!("no such defect: {text}")),
         }
     }

@@ -6,6 +6,8 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
+use crate::config;
+
 mod dlq;
 mod feedback;
 mod models;
@@ -13,7 +15,7 @@ mod retrain;
 
 pub use dlq::{Chosen, Dlq, DlqCommand, DlqList, DlqReplay, DlqShow};
 pub use feedback::Feedback;
-pub use models::{Models, ModelsCommand, Wait};
+pub use models::{LendCommand, Models, ModelsCommand, One, Wait};
 pub use retrain::Retrain;
 
 /// Finds the odd records of a Kafka stream with a variational autoencoder, and says why.
@@ -95,7 +97,7 @@ pub struct Demo {
     )]
     pub source: String,
     /// End by itself after this long, training included
-    #[arg(long = "for", value_name = "DURATION", value_parser = duration)]
+    #[arg(long = "for", value_name = "DURATION", value_parser = config::time_span)]
     pub lasts: Option<Duration>,
     /// Print one JSON object with the counts as the last line of standard output
     #[arg(long)]
@@ -164,6 +166,17 @@ pub struct Check {
     /// Look at the configuration alone, not at the cluster and the model
     #[arg(long)]
     pub offline: bool,
+}
+
+/// A running instance that is asked, instead of the store.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Asked {
+    /// Have a running instance do it, at http://HOST:PORT; no configuration is read then
+    #[arg(long, value_name = "URL", global = true)]
+    pub url: Option<String>,
+    /// A file with the token of its http.token [default: the variable OUTLIERD_TOKEN]
+    #[arg(long, value_name = "FILE", global = true)]
+    pub token_file: Option<PathBuf>,
 }
 
 /// What is learnt from.
@@ -377,14 +390,6 @@ fn property(text: &str) -> Result<(String, String), String> {
         .ok_or_else(|| "KEY=VALUE is wanted, as security.protocol=ssl".into())
 }
 
-/// `75s`, `10m`, `2h`.
-fn duration(text: &str) -> Result<Duration, String> {
-    text.parse::<jiff::SignedDuration>()
-        .ok()
-        .and_then(|duration| Duration::try_from(duration).ok())
-        .ok_or_else(|| "a duration such as 75s, 10m or 2h is wanted".into())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -393,12 +398,5 @@ mod tests {
     #[test]
     fn the_command_line_is_well_formed() {
         Cli::command().debug_assert();
-    }
-
-    #[test]
-    fn durations_are_read_as_people_write_them() {
-        assert_eq!(duration("75s"), Ok(Duration::from_secs(75)));
-        assert_eq!(duration("10m"), Ok(Duration::from_secs(600)));
-        assert!(duration("soon").is_err() && duration("-5s").is_err());
     }
 }

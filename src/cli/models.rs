@@ -5,13 +5,16 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 
-use super::ConfigFile;
+use super::{Asked, ConfigFile};
+use crate::config;
 
 /// What a model is to the store stands in its ledger; a running daemon goes by it.
 #[derive(Debug, Args)]
 pub struct Models {
     #[command(flatten)]
     pub config: ConfigFile,
+    #[command(flatten)]
+    pub asked: Asked,
     #[command(subcommand)]
     pub command: ModelsCommand,
 }
@@ -26,10 +29,10 @@ pub struct One {
 }
 
 /// How long to wait for every instance.
-#[derive(Debug, Clone, Copy, Args)]
+#[derive(Debug, Clone, Copy, Default, Args)]
 pub struct Wait {
     /// For so long every instance is waited for to take the model [default: 10s]; 0s: not at all
-    #[arg(long, value_name = "TIME", value_parser = super::duration)]
+    #[arg(long, value_name = "TIME", value_parser = config::time_span)]
     pub wait: Option<Duration>,
 }
 
@@ -56,13 +59,8 @@ pub enum ModelsCommand {
         /// The version of the other
         other: String,
     },
-    /// Have a model serve
-    Promote {
-        #[command(flatten)]
-        model: One,
-        #[command(flatten)]
-        wait: Wait,
-    },
+    #[command(flatten)]
+    Lend(LendCommand),
     /// Learn what the stream has become since a time, however odd it looks to the model that serves
     ///
     /// For a rightful change: a new sensor, new software. As `outlierd retrain --accept --from TIME`.
@@ -70,6 +68,30 @@ pub enum ModelsCommand {
         /// When it changed: RFC 3339, or back from now as in -2h
         #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
         from: String,
+    },
+    /// Write a model to a file
+    Export {
+        #[command(flatten)]
+        model: One,
+        /// Where to
+        file: PathBuf,
+    },
+    /// Take a model file in, as a candidate
+    Import {
+        /// What `export` or `train --output` has written
+        file: PathBuf,
+    },
+}
+
+/// What changes what the models are, and no more.
+#[derive(Debug, Subcommand)]
+pub enum LendCommand {
+    /// Have a model serve
+    Promote {
+        #[command(flatten)]
+        model: One,
+        #[command(flatten)]
+        wait: Wait,
     },
     /// Have the model serve that served before, or VERSION
     ///
@@ -91,16 +113,4 @@ pub enum ModelsCommand {
     ///
     /// Not the one that serves, a pinned one, or the parent of either.
     Delete(One),
-    /// Write a model to a file
-    Export {
-        #[command(flatten)]
-        model: One,
-        /// Where to
-        file: PathBuf,
-    },
-    /// Take a model file in, as a candidate
-    Import {
-        /// What `export` or `train --output` has written
-        file: PathBuf,
-    },
 }

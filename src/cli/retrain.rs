@@ -3,12 +3,14 @@
 use clap::Args;
 use jiff::Timestamp;
 
-use super::{ConfigFile, TrainingRecords};
+use super::{Asked, ConfigFile, TrainingRecords};
 
 #[derive(Debug, Args)]
 pub struct Retrain {
     #[command(flatten)]
     pub config: ConfigFile,
+    #[command(flatten)]
+    pub asked: Asked,
     #[command(flatten)]
     pub records: TrainingRecords,
     /// The stream has changed, and rightly: learn odd records too, and do not compare with the model that serves

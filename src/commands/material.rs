@@ -74,7 +74,7 @@ fn bounds(records: &TrainingRecords, config: &Config) -> anyhow::Result<Bounds> 
 }
 
 /// RFC 3339, or `-7d`: so long before `now`. Days have 24 hours.
-fn time(text: &str, now: Timestamp) -> anyhow::Result<Timestamp> {
+pub(super) fn time(text: &str, now: Timestamp) -> anyhow::Result<Timestamp> {
     let wanted = "a time as 2026-03-01T00:00:00Z, or one back from now as -7d or -90m, is wanted";
     if let Some(back) = text.strip_prefix('-') {
         let days = back

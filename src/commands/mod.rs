@@ -24,6 +24,7 @@ mod evaluate;
 mod feed;
 mod feedback;
 mod init;
+mod instance;
 mod latent_map;
 mod material;
 mod models;

@@ -1,22 +1,29 @@
 //! `outlierd models`: the models of a store, and which of them serves.
 
+use std::fmt::Display;
 use std::time::Duration;
 
 use anyhow::Context;
 use serde_json::json;
 
-use super::{diff, load, retrain, show};
-use crate::cli::{Models, ModelsCommand, Wait};
+use super::{diff, instance, load, retrain, show};
+use crate::cli::{LendCommand, Models, ModelsCommand, One, Wait};
 use crate::config::Config;
 use crate::daemon;
 use crate::http;
-use crate::registry::{Check, Entry, Hand, Report, Store};
+use crate::registry::{Check, Entry, Hand, Ledger, Report, Store};
 
 pub(super) fn run(arguments: &Models) -> anyhow::Result<()> {
+    if let Some(instance) = instance::of(&arguments.asked)? {
+        return instance::models(&instance, &arguments.command);
+    }
     let config = load(&arguments.config.path)?;
     let store = store(&config)?;
     match &arguments.command {
-        ModelsCommand::List { json } => list(&store, *json),
+        ModelsCommand::List { json } => {
+            let found = |entry: &Entry| Some(Found::of(&store, entry));
+            list(&store.ledger()?, &store, found, *json)
+        }
         ModelsCommand::Show { model, json } => {
             let version = store.find(&model.version)?;
             show::print(&store.load(&version)?, *json)?;
@@ -26,20 +33,11 @@ pub(super) fn run(arguments: &Models) -> anyhow::Result<()> {
             let load = |version: &str| anyhow::Ok(store.load(&store.find(version)?)?);
             diff::print(&config, &load(one)?, &load(other)?)
         }
-        ModelsCommand::Accept { from } => retrain::accept(&arguments.config, from),
-        ModelsCommand::Promote { model, wait } => lend(
-            &config,
-            &store,
-            &Hand::Promote(model.version.clone()),
-            *wait,
-        ),
-        ModelsCommand::Rollback { version, wait } => {
-            lend(&config, &store, &Hand::Rollback(version.clone()), *wait)
+        ModelsCommand::Lend(command) => {
+            let (hand, patience) = hand(command);
+            lend(&config, &store, &hand, patience)
         }
-        ModelsCommand::Release => at_once(&store, &Hand::Release),
-        ModelsCommand::Pin(model) => at_once(&store, &Hand::Pin(model.version.clone())),
-        ModelsCommand::Unpin(model) => at_once(&store, &Hand::Unpin(model.version.clone())),
-        ModelsCommand::Delete(model) => at_once(&store, &Hand::Delete(model.version.clone())),
+        ModelsCommand::Accept { from } => retrain::accept(&arguments.config, from),
         ModelsCommand::Export { model, file } => {
             let version = store.find(&model.version)?;
             let stored = store.export(&version, file)?;
@@ -51,17 +49,24 @@ pub(super) fn run(arguments: &Models) -> anyhow::Result<()> {
             Ok(())
         }
         ModelsCommand::Import { file } => {
-            let added = store.import(file, config.model.keep)?;
-            let version = &added.stored.version;
-            match added.serves {
-                true => say!("took in {version}, which serves"),
-                false => {
-                    say!("took in {version}: `outlierd models promote {version}` has it serve")
-                }
-            }
+            say!("{}", store.import(file, config.model.keep)?);
             Ok(())
         }
     }
+}
+
+/// What is to be done, and how long every instance is waited for.
+pub(super) fn hand(command: &LendCommand) -> (Hand, Duration) {
+    let version = |one: &One| one.version.clone();
+    let (hand, wait) = match command {
+        LendCommand::Promote { model, wait } => (Hand::Promote(version(model)), *wait),
+        LendCommand::Rollback { version, wait } => (Hand::Rollback(version.clone()), *wait),
+        LendCommand::Release => (Hand::Release, Wait::default()),
+        LendCommand::Pin(model) => (Hand::Pin(version(model)), Wait::default()),
+        LendCommand::Unpin(model) => (Hand::Unpin(version(model)), Wait::default()),
+        LendCommand::Delete(model) => (Hand::Delete(version(model)), Wait::default()),
+    };
+    (hand, wait.wait.unwrap_or(http::PATIENCE))
 }
 
 pub(super) fn store(config: &Config) -> anyhow::Result<Store> {
@@ -112,49 +117,52 @@ pub(super) fn checks(report: &Report) -> String {
 }
 
 /// Has it done, and waits until every instance has taken it.
-fn lend(config: &Config, store: &Store, hand: &Hand, wait: Wait) -> anyhow::Result<()> {
+fn lend(config: &Config, store: &Store, hand: &Hand, patience: Duration) -> anyhow::Result<()> {
     let done = store.lend(hand)?;
     say!("{}", done.said);
-    let patience = wait.wait.unwrap_or(http::PATIENCE);
     if let Some(version) = done.serves.filter(|_| patience > Duration::ZERO) {
         say!("{}", daemon::rollout(config, &version, patience)?);
     }
     Ok(())
 }
 
-/// Has it done; no instance has to know.
-fn at_once(store: &Store, hand: &Hand) -> anyhow::Result<()> {
-    say!("{}", store.lend(hand)?.said);
-    Ok(())
-}
-
-fn list(store: &Store, json: bool) -> anyhow::Result<()> {
-    let ledger = store.ledger()?;
-    let models: Vec<(&Entry, Found)> = ledger
+/// Names the models of a ledger, and what is `found` of each, if that is looked at.
+pub(super) fn list(
+    ledger: &Ledger,
+    place: &dyn Display,
+    found: impl Fn(&Entry) -> Option<Found>,
+    json: bool,
+) -> anyhow::Result<()> {
+    let models: Vec<(&Entry, Option<Found>)> = ledger
         .models
         .iter()
         .rev()
-        .map(|entry| (entry, Found::of(store, entry)))
+        .map(|entry| (entry, found(entry)))
         .collect();
     if json {
         let models: Vec<_> = models
             .iter()
-            .map(|(entry, found)| found.json(entry))
+            .map(|(entry, found)| match found {
+                Some(found) => found.json(entry),
+                None => json!(entry),
+            })
             .collect();
         let whole = json!({"held": ledger.held, "models": models});
         say!("{}", serde_json::to_string_pretty(&whole)?);
         return Ok(());
     }
     if models.is_empty() {
-        say!("no model in {store}: make one with `outlierd train`");
+        say!("no model in {place}: make one with `outlierd train`");
     }
     for (entry, found) in &models {
         let pinned = if entry.pinned { ", pinned" } else { "" };
         let state = format!("{}{pinned}", entry.state.as_str());
+        let found = found.as_ref().map(|found| format!("  {found}"));
         say!(
-            "{:14} {state:18} since {}  {found}",
+            "{:14} {state:18} since {}{}",
             entry.version,
-            entry.since
+            entry.since,
+            found.unwrap_or_default()
         );
     }
     if ledger.held {
@@ -164,7 +172,7 @@ fn list(store: &Store, json: bool) -> anyhow::Result<()> {
 }
 
 /// What a model's file says.
-enum Found {
+pub(super) enum Found {
     Model { rows: usize, to: Option<String> },
     Damaged(String),
 }
@@ -193,7 +201,7 @@ impl Found {
     }
 }
 
-impl std::fmt::Display for Found {
+impl Display for Found {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Found::Model { rows, to: Some(to) } => write!(f, "{rows} rows up to {to}"),

@@ -9,7 +9,7 @@ use rustix::process::{Resource, Rlimit, nice, setrlimit};
 use serde_json::{Value, json};
 
 use super::material::{self, Material};
-use super::{load, models, start_logging, trial};
+use super::{instance, load, models, start_logging, trial};
 use crate::cli;
 use crate::config::Config;
 use crate::metrics::RetrainOutcome;
@@ -25,6 +25,9 @@ const LEAST_PRIORITY: i32 = 19;
 const EVERY: Duration = Duration::from_millis(500);
 
 pub(super) fn run(arguments: &cli::Retrain) -> anyhow::Result<()> {
+    if let Some(instance) = instance::of(&arguments.asked)? {
+        return instance::retrain(&instance, arguments);
+    }
     let config = load(&arguments.config.path)?;
     start_logging(&config.log);
     if arguments.background {
@@ -112,6 +115,7 @@ fn train(
 pub(super) fn accept(config: &cli::ConfigFile, from: &str) -> anyhow::Result<()> {
     run(&cli::Retrain {
         config: config.clone(),
+        asked: cli::Asked::default(),
         records: cli::TrainingRecords {
             from: Some(from.to_owned()),
             ..cli::TrainingRecords::default()

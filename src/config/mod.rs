@@ -44,7 +44,7 @@ pub use kafka::Kafka;
 pub use line::{Detect, Line};
 pub use model::{Model, StoreAddress, Train, TrainingData};
 pub use output::{Audit, Copied, DeadLetter, Feedback, Output};
-pub use quantity::duration_text;
+pub use quantity::{duration_text, time_span};
 pub use reading::load;
 pub use report::Key;
 pub use retrain::{Gate, Retrain, When};

@@ -112,6 +112,17 @@ pub(super) fn duration(
     }
 }
 
+/// What people write on a command line or in a request: `75s`, `10m`, `1h30m`.
+///
+/// # Errors
+/// In words, when it is none.
+pub fn time_span(text: &str) -> Result<Duration, String> {
+    text.parse::<jiff::SignedDuration>()
+        .ok()
+        .and_then(|span| Duration::try_from(span).ok())
+        .ok_or_else(|| "a duration such as 75s, 10m or 2h is wanted".into())
+}
+
 /// A number of bytes in `range`: a whole number, with a unit or without, `"1MiB"`, `1048576`.
 pub(super) fn bytes(range: RangeInclusive<usize>) -> impl Fn(&str) -> Result<usize, Wrong> {
     move |text| {
@@ -175,6 +186,13 @@ mod tests {
 
     fn any_duration(text: &str) -> Result<Duration, Wrong> {
         duration(Duration::ZERO..=Duration::MAX)(text)
+    }
+
+    #[test]
+    fn time_spans_are_read_as_people_write_them() {
+        assert_eq!(time_span("75s"), Ok(Duration::from_secs(75)));
+        assert_eq!(time_span("10m"), Ok(Duration::from_secs(600)));
+        assert!(time_span("soon").is_err() && time_span("-5s").is_err());
     }
 
     #[test]

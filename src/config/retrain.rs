@@ -22,6 +22,8 @@ pub struct Retrain {
     pub when: Vec<When>,
     /// Whether one is trained when the stream drifts.
     pub on_drift: bool,
+    /// A drift has to last so long for that.
+    pub drift_for: Duration,
     /// Whether the first model is trained by `run`, where there is none.
     pub bootstrap: bool,
     /// A retrain begins up to so much after its slot.
@@ -71,6 +73,8 @@ impl Retrain {
         let schedule = section.optional("schedule", expression);
         let zone = section.or("time_zone", "UTC", zone);
         let on_drift = section.or("on_drift", "false", one_of(&SWITCH));
+        let lasting = duration(Duration::ZERO..=YEAR);
+        let drift_for = section.or("drift_for", "10m", lasting);
         let bootstrap = section.or("bootstrap", "false", one_of(&SWITCH));
         let jitter = section.or("jitter", "1m", duration(Duration::ZERO..=60 * MINUTE));
         let severities = number(|it| (1.0..=300.0).contains(&it), "from 1 to 300");
@@ -93,6 +97,7 @@ impl Retrain {
         Some(Self {
             when: every.into_iter().chain(by_cron).collect(),
             on_drift: on_drift?,
+            drift_for: drift_for?,
             bootstrap: bootstrap?,
             jitter: jitter?,
             leave_out_severity: leave_out_severity?,

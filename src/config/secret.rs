@@ -28,6 +28,14 @@ impl Secret {
         Self { value, file: None }
     }
 
+    /// Reads one that a file holds.
+    ///
+    /// # Errors
+    /// When it cannot be read or is empty, in words that do not quote it.
+    pub fn of_file(path: &Path) -> Result<Self, String> {
+        from_file(path).map_err(|wrong| format!("it {}: {}", wrong.problem, wrong.remedy))
+    }
+
     /// The file that it was read from, if it was one.
     pub fn file(&self) -> Option<&Path> {
         self.file.as_deref()

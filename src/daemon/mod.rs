@@ -302,17 +302,13 @@ impl Daemon {
 
 /// What HTTP may have done with the models of the store.
 fn hands(config: &Arc<Config>, store: Store) -> http::Models {
+    let keep = config.model.keep;
     let config = Arc::clone(config);
-    Arc::new(move |hand| {
-        let done = store.lend(hand)?;
-        Ok(match done.serves {
-            Some(version) => {
-                let rollout = rollout(&config, &version, http::PATIENCE)?;
-                format!("{}\n{rollout}", done.said)
-            }
-            None => done.said,
-        })
-    })
+    http::Models {
+        store,
+        keep,
+        rollout: Arc::new(move |version, patience| rollout(&config, version, patience)),
+    }
 }
 
 async fn join(line: Line) -> Result<(), DaemonError> {

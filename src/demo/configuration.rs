@@ -85,6 +85,7 @@ pub(super) fn of(
             bootstrap: false,
             when: vec![],
             on_drift: false,
+            drift_for: Duration::ZERO,
             jitter: Duration::ZERO,
             leave_out_severity: 4.0,
             gate_share: 0.1,

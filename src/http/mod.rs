@@ -12,11 +12,15 @@ use crate::health::Health;
 use crate::metrics::Metrics;
 
 mod bind;
+mod instance;
+mod models;
 mod orders;
 mod routes;
 
 pub use bind::{BindError, bind};
-pub use orders::{Models, Order, Orders, PATIENCE};
+pub use instance::{Instance, InstanceError};
+pub use models::{Models, PATIENCE};
+pub use orders::{Order, Orders};
 pub use routes::Status;
 
 /// How long open requests may take after a stop. A client that never finishes its request must

@@ -1,34 +1,29 @@
 //! What changes something: only with the token.
 
-use std::sync::Arc;
-use std::time::Duration;
-
 use axum::Router;
-use axum::extract::{Path, Request, State};
+use axum::extract::{Query, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{MethodRouter, post};
+use axum::routing::{get, post};
+use jiff::Timestamp;
+use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use tokio::sync::mpsc;
 
+use super::models::{self, Models};
 use crate::config::Secret;
-use crate::registry::Hand;
-
-/// How long an answer waits for every instance to take a model.
-pub const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What somebody may ask for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Order {
     /// Train a new model now.
     Retrain,
+    /// Train one on what came since, whatever the model that serves says of it.
+    Accept(Timestamp),
     /// End the retrain that is at work.
     Cancel,
 }
-
-/// Does something with the models of the store, and says what. It may wait.
-pub type Models = Arc<dyn Fn(&Hand) -> anyhow::Result<String> + Send + Sync>;
 
 /// Who may ask, and who takes it.
 #[derive(Clone, Default)]
@@ -42,22 +37,13 @@ pub struct Orders {
 }
 
 pub(super) fn router(orders: Orders) -> Router {
-    let models = Router::new()
-        .route("/promote/{version}", by_version(Hand::Promote))
-        .route("/rollback", alone(Hand::Rollback(None)))
-        .route(
-            "/rollback/{version}",
-            by_version(|version| Hand::Rollback(Some(version))),
-        )
-        .route("/release", alone(Hand::Release))
-        .route("/pin/{version}", by_version(Hand::Pin))
-        .route("/unpin/{version}", by_version(Hand::Unpin))
-        .route("/delete/{version}", by_version(Hand::Delete));
     Router::new()
         .route("/retrain", post(retrain))
         .route("/retrain/cancel", post(cancel))
-        .nest("/models", models)
+        .route("/models/accept", post(accept))
+        .nest("/models", models::router())
         .route_layer(middleware::from_fn_with_state(orders.clone(), guard))
+        .route("/models", get(models::list))
         .with_state(orders)
 }
 
@@ -77,21 +63,25 @@ async fn cancel(State(orders): State<Orders>) -> impl IntoResponse {
     orders.take(Order::Cancel)
 }
 
-/// The route of what needs a version.
-fn by_version(hand: fn(String) -> Hand) -> MethodRouter<Orders> {
-    post(
-        move |State(orders): State<Orders>, Path(version): Path<String>| async move {
-            orders.lend(hand(version)).await
-        },
-    )
+/// `?from=2026-03-01T00:00:00Z`.
+#[derive(Deserialize)]
+struct Since {
+    from: Option<String>,
 }
 
-/// The route of what needs none.
-fn alone(hand: Hand) -> MethodRouter<Orders> {
-    post(move |State(orders): State<Orders>| async move { orders.lend(hand).await })
+async fn accept(State(orders): State<Orders>, Query(since): Query<Since>) -> Response {
+    match since.from.as_deref().map(str::parse) {
+        Some(Ok(from)) => orders.take(Order::Accept(from)).into_response(),
+        _ => (StatusCode::BAD_REQUEST, WHEN).into_response(),
+    }
 }
 
-const NO_STORE: &str = "this needs a store of models: set model.store in the configuration\n";
+const WHEN: &str = "wanted: when the stream changed, as in ?from=2026-03-01T00:00:00Z\n";
+
+const BUSY: &str = "other orders wait to be taken: try again in a minute\n";
+
+pub(super) const NO_STORE: &str =
+    "this needs a store of models: set model.store in the configuration\n";
 
 impl Orders {
     /// Why a request is not let by, if it is not.
@@ -113,22 +103,9 @@ impl Orders {
         let Some(taker) = &self.taker else {
             return (StatusCode::CONFLICT, NO_STORE);
         };
-        // Where orders wait already, this one has been given.
-        taker.try_send(order).ok();
-        (StatusCode::ACCEPTED, "taken; /status says how it goes\n")
-    }
-
-    async fn lend(&self, hand: Hand) -> (StatusCode, String) {
-        let Some(models) = self.models.clone() else {
-            return (StatusCode::CONFLICT, NO_STORE.to_owned());
-        };
-        match tokio::task::spawn_blocking(move || models(&hand)).await {
-            Ok(Ok(said)) => (StatusCode::OK, said + "\n"),
-            Ok(Err(error)) => (StatusCode::CONFLICT, format!("{error:#}\n")),
-            Err(_) => (
-                StatusCode::INTERNAL_SERVER_ERROR,
-                "it ended in a panic\n".to_owned(),
-            ),
+        match taker.try_send(order) {
+            Ok(()) => (StatusCode::ACCEPTED, "taken; /status says how it goes\n"),
+            Err(_) => (StatusCode::SERVICE_UNAVAILABLE, BUSY),
         }
     }
 }

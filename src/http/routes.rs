@@ -20,6 +20,7 @@ const INDEX: &str = "outlierd\n
 /livez    whether the line goes round; restart when not
 /readyz   whether records are being scored, or why not
 /status   details as JSON
+/models   the ledger of the store of models as JSON
 
 with the token of http.token, by POST:
 /retrain         train a new model now
@@ -27,7 +28,10 @@ with the token of http.token, by POST:
 /models/promote/VERSION
 /models/rollback, /models/rollback/VERSION
 /models/release, /models/pin/VERSION, /models/unpin/VERSION, /models/delete/VERSION
-                 as `outlierd models`
+                 as `outlierd models`; ?wait=30s: for so long every instance is waited for
+/models/import   take in the model file that is sent
+/models/accept?from=TIME
+                 train on what came since, whatever the model that serves says of it
 ";
 
 #[derive(Clone)]

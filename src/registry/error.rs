@@ -36,7 +36,7 @@ pub enum StoreError {
     #[error("{0} is changed by others all the time: try again")]
     Busy(String),
     #[error(
-        "another trains for this store by now: this one stood still for too long, and changes nothing"
+        "another has taken over to train for this store: this one stood still for too long, and changes nothing"
     )]
     Overtaken,
 }

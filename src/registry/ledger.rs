@@ -246,7 +246,7 @@ impl Ledger {
         self.slot = self.slot.max(Some(slot));
     }
 
-    /// Lets `by` train until `until`, or for longer than before; not while another does.
+    /// Lets `by` train until `until`; not while another does.
     pub fn lease(&mut self, by: &str, now: jiff::Timestamp, until: jiff::Timestamp) -> bool {
         let taken = |lease: &Lease| lease.by != by && lease.until > now;
         if self.training.as_ref().is_some_and(taken) {
@@ -255,6 +255,12 @@ impl Ledger {
         let by = by.to_owned();
         self.training = Some(Lease { by, until });
         true
+    }
+
+    /// Lets `by` train for longer. It does not get back what another has had meanwhile, even if that one is done.
+    pub fn renew(&mut self, by: &str, until: jiff::Timestamp) -> bool {
+        let mine = self.training.as_mut().filter(|lease| lease.by == by);
+        mine.map(|lease| lease.until = until).is_some()
     }
 
     /// Whether it is `by` that trains.

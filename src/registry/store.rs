@@ -59,6 +59,19 @@ pub struct Added {
     pub pruned: Vec<String>,
 }
 
+impl fmt::Display for Added {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let version = &self.stored.version;
+        match self.serves {
+            true => write!(f, "took in {version}, which serves"),
+            false => write!(
+                f,
+                "took in {version}: `outlierd models promote {version}` has it serve"
+            ),
+        }
+    }
+}
+
 /// The model that a configuration means: the one that serves in its store, or that of its file. Where that one is
 /// damaged and the store has another that has served before, it is said and that one is taken.
 ///
@@ -181,7 +194,7 @@ impl Store {
     /// When it cannot be written.
     pub fn add(&self, model: &Model, keep: usize) -> Result<Added, StoreError> {
         let place = self.place("new");
-        self.take_in(file::to_bytes(model, &place)?, &place, keep)
+        self.take_in(&file::to_bytes(model, &place)?, &place, keep)
     }
 
     /// The bytes of a model's file, and what loads from them: it has been checked whole.
@@ -286,14 +299,17 @@ impl Store {
     /// # Errors
     /// When the file is no model, or cannot be written here.
     pub fn import(&self, from: &Path, keep: usize) -> Result<Added, StoreError> {
-        self.take_in(file::read(from)?, from, keep)
+        self.take_in(&file::read(from)?, from, keep)
     }
 
     /// Takes in the model that `bytes`, of `from`, are.
-    fn take_in(&self, bytes: Vec<u8>, from: &Path, keep: usize) -> Result<Added, StoreError> {
-        let stored = file::from_bytes(&bytes, from)?;
+    ///
+    /// # Errors
+    /// When they are no model, or cannot be written here.
+    pub fn take_in(&self, bytes: &[u8], from: &Path, keep: usize) -> Result<Added, StoreError> {
+        let stored = file::from_bytes(bytes, from)?;
         let (version, parent) = (&stored.version, stored.manifest.provenance.parent.clone());
-        let (serves, pruned) = self.put(Some((version, &bytes)), &mut |ledger, now| {
+        let (serves, pruned) = self.put(Some((version, bytes)), &mut |ledger, now| {
             let is_first = ledger.models.is_empty();
             ledger.add(version, parent.clone(), now);
             if is_first {

@@ -42,7 +42,11 @@ impl Trainer {
             std::process::id(),
             Timestamp::now().as_nanosecond()
         );
-        if !renew(store, &by)? {
+        let leased = store.change(|ledger, _| {
+            let now = Timestamp::now();
+            Ok(ledger.lease(&by, now, now + LEASE))
+        });
+        if !leased? {
             return Ok(None);
         }
         let (renewing, ended) = bounded::<()>(0);
@@ -95,10 +99,7 @@ impl Trainer {
 }
 
 fn renew(store: &Store, by: &str) -> Result<bool, StoreError> {
-    store.change(|ledger, _| {
-        let now = Timestamp::now();
-        Ok(ledger.lease(by, now, now + LEASE))
-    })
+    store.change(|ledger, _| Ok(ledger.renew(by, Timestamp::now() + LEASE)))
 }
 
 #[cfg(test)]
@@ -112,9 +113,14 @@ mod tests {
         let at = |second| Timestamp::from_second(second).unwrap();
         assert!(ledger.lease("a", at(0), at(60)));
         assert!(!ledger.lease("b", at(59), at(119)));
-        assert!(ledger.lease("a", at(59), at(119)));
+        assert!(ledger.renew("a", at(119)));
+        assert!(!ledger.lease("b", at(118), at(178)));
         assert!(ledger.lease("b", at(119), at(179)));
         assert!(!ledger.lease("a", at(120), at(180)));
+        assert!(!ledger.renew("a", at(180)));
+        // The other is done, and nobody has the right: it does not come back.
+        ledger.training = None;
+        assert!(!ledger.renew("a", at(180)));
         let late = Trainer {
             by: Some("a".into()),
             _lock: None,

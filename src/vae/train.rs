@@ -13,6 +13,7 @@ use super::parallel::side_by_side;
 use super::recipe::Recipe;
 use super::rows::{Rows, RowsError};
 use super::shape::{Head, Shape, ShapeError};
+use crate::planted::{self, Defect};
 
 /// The fewest rows that a network is fitted to.
 const LEAST_ROWS: usize = 20;
@@ -116,6 +117,9 @@ impl<'a> Training<'a> {
             surprise += part.surprise;
             divergence += part.divergence;
             gradients.push(part.gradients);
+        }
+        if planted::has(&Defect::NanLoss) {
+            loss = f32::NAN;
         }
         if !loss.is_finite() {
             return Err(TrainError::Diverged { step });

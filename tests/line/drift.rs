@@ -59,6 +59,7 @@ fn a_stream_that_stays_does_not_drift_and_one_that_moves_is_said_to_and_learnt()
     let client = Client::new(&broker.address);
     let setup = setup(&broker.address)
         .set("retrain", "on_drift", "true")
+        .set("retrain", "drift_for", "\"2s\"")
         .set("retrain", "promote", "false");
     train(&setup, &ordinary(1, 3000));
     let mut daemon = Outlierd::start_ready(&setup);

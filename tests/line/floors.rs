@@ -32,10 +32,11 @@ const FLOORS: [(&str, u32); 24] = [
 ];
 
 /// Libraries, and the one folder that may name each.
-const LIBRARIES: [(&str, &str); 4] = [
+const LIBRARIES: [(&str, &str); 5] = [
     ("rdkafka", "kafka"),
     ("candle_", "vae"),
     ("axum", "http"),
+    ("ureq", "http"),
     ("plotters", "plot"),
 ];
 

@@ -8,6 +8,7 @@
 
 mod harness;
 
+mod clocks;
 mod commands;
 mod configuration;
 mod daily;

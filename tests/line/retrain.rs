@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::harness::records::{ordinary, readings};
+use super::harness::records::{broken, ordinary, readings};
 use super::harness::setup::{INPUT, topics};
 use super::harness::{
     Broker, Client, Ended, Outlierd, Record, Setup, outlierd, outlierd_with, until,
@@ -39,18 +39,6 @@ fn serving(setup: &Setup) -> String {
     let mut models = ledger["models"].as_array().unwrap().iter();
     let serving = models.find(|model| model["state"] == "serving").unwrap();
     serving["version"].as_str().unwrap().to_owned()
-}
-
-/// Rows as of a machine that has broken: one reading is far off in all of them.
-fn broken(rows: &[String]) -> Vec<String> {
-    rows.iter()
-        .map(|row| {
-            let mut record: Value = serde_json::from_str(row).unwrap();
-            let value = record["pressure"].as_f64().unwrap();
-            record["pressure"] = (value + 40.0).into();
-            record.to_string()
-        })
-        .collect()
 }
 
 #[test]

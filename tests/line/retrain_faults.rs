@@ -7,7 +7,9 @@ use serde_json::Value;
 
 use super::harness::records::ordinary;
 use super::harness::setup::{INPUT, topics};
-use super::harness::{Broker, Client, Ended, Outlierd, Record, Setup, outlierd, until};
+use super::harness::{
+    Broker, Client, Ended, Outlierd, Record, Setup, outlierd, outlierd_with, until,
+};
 
 fn setup(address: &str) -> Setup {
     Setup::new(address)
@@ -167,4 +169,62 @@ fn a_daemon_waits_for_a_store_that_does_not_answer() {
     let pid = rustix::process::Pid::from_child(&daemon);
     rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
     assert!(daemon.wait().unwrap().success());
+}
+
+/// What a retrain that a daemon ran to no end leaves: its reason, and a line that goes on by the model of before.
+#[track_caller]
+fn fails(broker: &Broker, setup: &Setup) -> (String, String) {
+    let before = ledger(setup);
+    let mut daemon = Outlierd::start_ready(setup);
+    let ended = outlierd_with(
+        &[("OUTLIERD_TOKEN", "let-me")],
+        &["retrain", "--url", &daemon.url()],
+    );
+    assert!(ended.status.success(), "{}", ended.stderr);
+    let last = until("the end of the retrain", || {
+        let last = daemon.status()["retrain"]["last"].clone();
+        (!last.is_null()).then_some(last)
+    });
+    assert_eq!(last["outcome"], "failed", "{last}");
+    let seen = daemon.records();
+    Client::new(&broker.address).feed(INPUT, &[Record::of(ordinary(9, 1)[0].as_str())]);
+    until("the record", || (daemon.records() > seen).then_some(()));
+    assert_eq!(ledger(setup), before);
+    assert!(daemon.terminate().success());
+    (last["why"].as_str().unwrap().to_owned(), daemon.stderr())
+}
+
+fn with_token(setup: Setup) -> Setup {
+    setup
+        .set("http", "token", "{ env = \"OUTLIERD_TEST_TOKEN\" }")
+        .environment("OUTLIERD_TEST_TOKEN", "let-me")
+}
+
+#[test]
+fn a_retrain_that_wants_more_memory_than_it_may_have_is_nothing_to_the_line() {
+    let broker = Broker::start(&topics(1));
+    let setup = setup(&broker.address);
+    fed(&setup, &Client::new(&broker.address), &ordinary(1, 800));
+    let setup = with_token(setup)
+        .set("retrain", "memory", "\"256MiB\"")
+        .set("retrain", "threads", "8")
+        .set("train", "hidden", "1024")
+        .set("train", "max_steps", "10")
+        .set(
+            "train",
+            "floors",
+            "[0.5, 0.45, 0.4, 0.35, 0.3, 0.25, 0.2, 0.15]",
+        );
+    let (why, said) = fails(&broker, &setup);
+    assert!(why.contains("retrain.memory"), "{why} {said}");
+}
+
+#[test]
+fn a_training_that_diverges_is_nothing_to_the_line() {
+    let broker = Broker::start(&topics(1));
+    let setup = setup(&broker.address);
+    fed(&setup, &Client::new(&broker.address), &ordinary(1, 800));
+    let setup = with_token(setup).environment("OUTLIERD_PLANTED_DEFECT", "nan-loss");
+    let (_, said) = fails(&broker, &setup);
+    assert!(said.contains("diverged"), "{said}");
 }

@@ -3,6 +3,7 @@
 //! It is a process of its own: what it does to itself is nothing to the line. Whether its model serves is for the store to
 //! say, which is watched anyway.
 
+mod drifted;
 mod ended;
 mod shown;
 
@@ -17,6 +18,7 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Child;
 use tokio::sync::{mpsc, watch};
 
+use drifted::Drifted;
 use ended::{Ended, Event, unfinished};
 pub(super) use shown::Retraining;
 use shown::{Last, Running};
@@ -31,9 +33,6 @@ use crate::retrain::Schedule;
 /// Between two looks at the clock: it may be set, and the machine may sleep.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// A drift is no reason again sooner than this after a retrain.
-const AFTER_DRIFT: Duration = Duration::from_secs(3600);
-
 /// After this it is looked whether another instance has seen to a slot: if it is gone, one of those left does.
 const ELSEWHERE: Duration = Duration::from_secs(15);
 
@@ -47,6 +46,8 @@ const LOUD: usize = 3;
 enum Task {
     /// A new model, for a slot of the schedule or not.
     Train(Option<Timestamp>),
+    /// A new model of what has come since, whatever the one that serves says of it.
+    Accept(Timestamp),
     /// A candidate to be judged beside what serves.
     Trial(String),
 }
@@ -55,7 +56,7 @@ impl Task {
     fn slot(&self) -> Option<Timestamp> {
         match self {
             Task::Train(slot) => *slot,
-            Task::Trial(_) => None,
+            Task::Accept(_) | Task::Trial(_) => None,
         }
     }
 }
@@ -69,12 +70,14 @@ pub(super) struct Retrainer {
     /// Slots up to this one are not to be seen to: of before the first start, or tried in vain.
     past: Timestamp,
     orders: mpsc::Receiver<Order>,
-    /// How many fields drift, where that is a reason.
-    drifting: Option<watch::Receiver<usize>>,
+    /// None where a drift is no reason.
+    drifted: Option<Drifted>,
     /// Whether candidates are tried before they take over.
     tries: bool,
     /// Not before this is anything due by itself: another instance is at it, or a trial has failed.
     not_before: Option<Instant>,
+    /// What was asked for while another retrain was at work: that one does not do it.
+    accept: Option<Timestamp>,
     /// When the last one began.
     began: Option<Instant>,
     shown: Arc<Mutex<Retraining>>,
@@ -102,9 +105,14 @@ impl Retrainer {
             schedule: Schedule::of(&config.retrain.when),
             jitter: config.retrain.jitter,
             orders,
-            drifting: config.retrain.on_drift.then_some(drifting),
+            drifted: config.retrain.on_drift.then_some(Drifted {
+                fields: drifting,
+                lasts: config.retrain.drift_for,
+                since: None,
+            }),
             tries: config.retrain.shadow.is_some(),
             not_before: None,
+            accept: None,
             began: None,
             shown: Arc::default(),
             metrics: Arc::clone(metrics),
@@ -123,12 +131,15 @@ impl Retrainer {
             tokio::select! {
                 order = self.orders.recv() => match order {
                     Some(Order::Retrain) => self.retrain(Task::Train(None)).await,
+                    Some(Order::Accept(from)) => self.retrain(Task::Accept(from)).await,
                     // There is nothing to cancel.
                     Some(Order::Cancel) => {}
                     None => return,
                 },
                 () = tokio::time::sleep(LOOK) => {
-                    if self.has_drifted() {
+                    if let Some(from) = self.accept.take() {
+                        self.retrain(Task::Accept(from)).await;
+                    } else if self.has_drifted() {
                         tracing::info!("the stream drifts: a new model is trained");
                         self.retrain(Task::Train(None)).await;
                     } else if let Some(task) = self.due() {
@@ -142,9 +153,10 @@ impl Retrainer {
         }
     }
 
-    fn has_drifted(&self) -> bool {
-        let drifting = self.drifting.as_ref().is_some_and(|it| *it.borrow() > 0);
-        drifting && self.began.is_none_or(|began| began.elapsed() > AFTER_DRIFT)
+    fn has_drifted(&mut self) -> bool {
+        let began = self.began;
+        let drifted = self.drifted.as_mut();
+        drifted.is_some_and(|drifted| drifted.is_due(Instant::now(), began))
     }
 
     /// What is to be done by itself: a slot of the schedule, or a candidate that is to be judged again.
@@ -181,6 +193,9 @@ impl Retrainer {
             Task::Train(_) => {
                 tracing::info!(slot = slot.map(|slot| slot.to_string()), "a retrain begins");
             }
+            Task::Accept(from) => {
+                tracing::info!(%from, "a retrain begins, which takes the stream as it is");
+            }
             Task::Trial(version) => tracing::info!(version, "a candidate is judged again"),
         }
         self.lock().running = Some(Running {
@@ -190,7 +205,7 @@ impl Retrainer {
             ..Running::default()
         });
         self.metrics.retrain_running.set(1);
-        if let Task::Train(_) = task {
+        if !matches!(task, Task::Trial(_)) {
             self.began = Some(Instant::now());
         }
         let ended = match self.start(&task) {
@@ -233,6 +248,7 @@ impl Retrainer {
         match task {
             Task::Train(Some(slot)) => command.args(["--slot", &slot.to_string()]),
             Task::Train(None) => &mut command,
+            Task::Accept(from) => command.args(["--accept", "--from", &from.to_string()]),
             Task::Trial(version) => command.args(["--trial", version]),
         };
         command.spawn()
@@ -267,6 +283,7 @@ impl Retrainer {
                         cancelled = true;
                         child.start_kill().ok();
                     }
+                    Some(Order::Accept(from)) => self.accept = Some(from),
                     // One is at work: that is what is wanted.
                     Some(Order::Retrain) => {}
                     None => return Ended::failed("the daemon ends".to_owned()),

@@ -137,7 +137,7 @@ impl Scene {
             .await?;
         let said_after = began.elapsed();
         (self.say)(&format!(
-            "after {:.1} s it is said that the stream drifts; a model is trained in a process of its own",
+            "after {:.1} s it is said that the stream drifts; it goes on, so a model is trained in a process of its own",
             said_after.as_secs_f64()
         ));
         let ended = [
@@ -331,6 +331,7 @@ seed = {seed}
 
 [retrain]
 on_drift = true
+drift_for = "6s"
 
 [detect]
 budget = "1%"

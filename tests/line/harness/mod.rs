@@ -2,6 +2,7 @@
 
 pub mod broker;
 pub mod client;
+pub mod clock;
 pub mod process;
 pub mod records;
 pub mod scores;

@@ -122,6 +122,11 @@ impl Outlierd {
         }
     }
 
+    /// Where it serves HTTP.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address.unwrap())
+    }
+
     /// What it has written to standard error so far.
     pub fn stderr(&self) -> String {
         self.stderr.lock().unwrap().clone()

@@ -1,5 +1,7 @@
 //! Readings of a pump, generated: what is odd about one is known.
 
+use serde_json::Value;
+
 /// The fields of a reading.
 pub const FIELDS: &str = r#"
 [[fields]]
@@ -80,5 +82,17 @@ pub fn ordinary(seed: u64, count: usize) -> Vec<String> {
     let mut pump = Pump::new(seed);
     (0..count)
         .map(|_| format!("{{{}}}", pump.ordinary()))
+        .collect()
+}
+
+/// Rows as of a machine that has broken: one reading is far off in all of them.
+pub fn broken(rows: &[String]) -> Vec<String> {
+    rows.iter()
+        .map(|row| {
+            let mut record: Value = serde_json::from_str(row).unwrap();
+            let value = record["pressure"].as_f64().unwrap();
+            record["pressure"] = (value + 40.0).into();
+            record.to_string()
+        })
         .collect()
 }
