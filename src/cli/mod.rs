@@ -172,7 +172,7 @@ pub struct Check {
 #[derive(Debug, Clone, Default, Args)]
 pub struct Asked {
     /// Have a running instance do it, at http://HOST:PORT; no configuration is read then
-    #[arg(long, value_name = "URL", global = true)]
+    #[arg(long, value_name = "URL", global = true, conflicts_with = "path")]
     pub url: Option<String>,
     /// A file with the token of its http.token [default: the variable OUTLIERD_TOKEN]
     #[arg(long, value_name = "FILE", global = true)]

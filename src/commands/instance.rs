@@ -7,6 +7,7 @@ use super::{material, models};
 use crate::cli::{Asked, ModelsCommand, Retrain};
 use crate::config::Secret;
 use crate::http::Instance;
+use crate::registry;
 
 /// Holds the token, where no file does.
 const TOKEN: &str = "OUTLIERD_TOKEN";
@@ -20,11 +21,28 @@ pub(super) fn of(asked: &Asked) -> anyhow::Result<Option<Instance>> {
         );
         return Ok(None);
     };
-    let token = match &asked.token_file {
-        Some(path) => Some(Secret::of_file(path).map_err(anyhow::Error::msg)?),
-        None => std::env::var(TOKEN).ok().map(Secret::new),
+    Ok(Some(Instance::at(url, token(asked)?)?))
+}
+
+/// The token, if there is one.
+fn token(asked: &Asked) -> anyhow::Result<Option<Secret>> {
+    let (secret, from) = match (&asked.token_file, std::env::var_os(TOKEN)) {
+        (Some(path), _) => {
+            let secret = Secret::of_file(path).map_err(anyhow::Error::msg);
+            (secret.context("--token-file")?, "--token-file")
+        }
+        (None, Some(value)) => (
+            Secret::new(value.to_string_lossy().into_owned()),
+            "the variable OUTLIERD_TOKEN",
+        ),
+        (None, None) => return Ok(None),
     };
-    Ok(Some(Instance::at(url, token)?))
+    let text = secret.expose();
+    anyhow::ensure!(
+        !text.is_empty() && text.chars().all(|it| it.is_ascii_graphic()),
+        "{from} holds no token: write it there alone, in letters, digits and signs of ASCII"
+    );
+    Ok(Some(secret))
 }
 
 /// Has it do what the command says.
@@ -39,9 +57,7 @@ pub(super) fn models(instance: &Instance, command: &ModelsCommand) -> anyhow::Re
             models::list(&instance.ledger()?, &"its store", |_| None, *json)
         }
         ModelsCommand::Import { file } => {
-            let model = std::fs::read(file)
-                .with_context(|| format!("reading the model of {}", file.display()))?;
-            say!("{}", instance.import(&model)?);
+            say!("{}", instance.import(&registry::read(file)?)?);
             Ok(())
         }
         ModelsCommand::Accept { from } => accept(instance, from),
@@ -56,6 +72,11 @@ pub(super) fn models(instance: &Instance, command: &ModelsCommand) -> anyhow::Re
 
 /// Has it train.
 pub(super) fn retrain(instance: &Instance, arguments: &Retrain) -> anyhow::Result<()> {
+    let marked = arguments.slot.is_some() || arguments.trial.is_some() || arguments.background;
+    anyhow::ensure!(
+        !marked && !arguments.json,
+        "--url goes with --accept --from TIME and with no other choice: the instance's /status tells how its retrain goes"
+    );
     let records = &arguments.records;
     let others = records.to.is_some() || records.from_file.is_some();
     match &records.from {

@@ -90,6 +90,7 @@ fn train(
     if let Some(serving) = serving.as_ref().filter(|it| is_same(it, &packed.1)) {
         if let Some(slot) = arguments.slot {
             store.change(|ledger, _| {
+                trainer.check(ledger)?;
                 ledger.pass(slot);
                 Ok(())
             })?;

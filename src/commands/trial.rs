@@ -47,7 +47,11 @@ pub(super) fn run(
     if collection.rows() < LEAST {
         let found = collection.rows();
         let until = end(config).unwrap_or_else(Timestamp::now);
-        store.change(|ledger, _| Ok(ledger.shadow(version, until)?))?;
+        store.change(|ledger, _| {
+            trainer.check(ledger)?;
+            ledger.prolong(version, until);
+            Ok(())
+        })?;
         let done = json!({"event": "done", "outcome": RetrainOutcome::Shadow.as_str(), "version": version});
         return tell.end(&done, || {
             format!("{version}: {found} records have come since, and {LEAST} are needed: it is tried until {until}")

@@ -112,7 +112,10 @@ pub(super) fn duration(
     }
 }
 
-/// What people write on a command line or in a request: `75s`, `10m`, `1h30m`.
+/// Longer than anybody waits, and short enough to be added to any time.
+const LONGEST: Duration = Duration::from_secs(366 * 86_400);
+
+/// What people write on a command line or in a request: `75s`, `10m`, `1h30m`; at most a year.
 ///
 /// # Errors
 /// In words, when it is none.
@@ -120,7 +123,8 @@ pub fn time_span(text: &str) -> Result<Duration, String> {
     text.parse::<jiff::SignedDuration>()
         .ok()
         .and_then(|span| Duration::try_from(span).ok())
-        .ok_or_else(|| "a duration such as 75s, 10m or 2h is wanted".into())
+        .filter(|span| *span <= LONGEST)
+        .ok_or_else(|| "a duration such as 75s, 10m or 2h is wanted, of at most a year".into())
 }
 
 /// A number of bytes in `range`: a whole number, with a unit or without, `"1MiB"`, `1048576`.
@@ -193,6 +197,7 @@ mod tests {
         assert_eq!(time_span("75s"), Ok(Duration::from_secs(75)));
         assert_eq!(time_span("10m"), Ok(Duration::from_secs(600)));
         assert!(time_span("soon").is_err() && time_span("-5s").is_err());
+        assert!(time_span("9223372036854775807s").is_err());
     }
 
     #[test]

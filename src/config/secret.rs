@@ -33,7 +33,7 @@ impl Secret {
     /// # Errors
     /// When it cannot be read or is empty, in words that do not quote it.
     pub fn of_file(path: &Path) -> Result<Self, String> {
-        from_file(path).map_err(|wrong| format!("it {}: {}", wrong.problem, wrong.remedy))
+        from_file(path).map_err(|wrong| format!("{}: {}", wrong.problem, wrong.remedy))
     }
 
     /// The file that it was read from, if it was one.

@@ -27,20 +27,28 @@ pub struct Instance {
 /// Why an instance has not done what was asked for.
 #[derive(Debug, thiserror::Error)]
 pub enum InstanceError {
-    #[error("{0:?} is no address of an instance: write it as http://10.0.0.7:9464")]
-    Address(String),
+    // Neither repeats what was given: a password may stand in it.
+    #[error("what was given is no address of an instance: write it as http://10.0.0.7:9464")]
+    Address,
     #[error(
-        "{0}: an instance answers http and no https: ask it by its own address, or through a tunnel"
+        "an instance answers http and no https: ask it by its own address, or through a tunnel"
     )]
-    Tls(String),
+    Tls,
+    #[error("{0} wants the token of its http.token: set OUTLIERD_TOKEN, or give --token-file")]
+    NoToken(String),
     #[error("{0:?} is no version of a model, and no beginning of one")]
     Version(String),
+    #[error("{address} cannot be reached: {source}")]
+    Unreached {
+        address: String,
+        source: Box<ureq::Error>,
+    },
     #[error("{address} does not answer: {source}; whether it has done it is not known")]
     Silent {
         address: String,
         source: Box<ureq::Error>,
     },
-    #[error("{address} has not done it: {said} ({status})")]
+    #[error("{address} says ({status}): {said}")]
     Refused {
         address: String,
         status: u16,
@@ -59,16 +67,22 @@ impl Instance {
     /// # Errors
     /// When that is no such address.
     pub fn at(url: &str, token: Option<Secret>) -> Result<Instance, InstanceError> {
-        let wrong = || InstanceError::Address(url.to_owned());
+        let wrong = || InstanceError::Address;
         let uri: Uri = url.parse().map_err(|_| wrong())?;
         match uri.scheme_str() {
             Some("http") => {}
-            Some("https") => return Err(InstanceError::Tls(url.to_owned())),
+            Some("https") => return Err(InstanceError::Tls),
             _ => return Err(wrong()),
         }
-        // Nothing is left out silently, a user's name and password least of all.
-        let authority = uri.authority().ok_or_else(wrong)?.as_str();
-        if uri.path() != "/" || uri.query().is_some() || authority.contains('@') {
+        let authority = uri.authority().ok_or_else(wrong)?;
+        // What is left out of an address must not be left out silently; and a port that is none would be taken for 80.
+        let host_alone = authority.as_str() == authority.host();
+        let is_plain = host_alone || authority.port_u16().is_some();
+        if uri.path() != "/"
+            || uri.query().is_some()
+            || authority.as_str().contains('@')
+            || !is_plain
+        {
             return Err(wrong());
         }
         let agent = Agent::config_builder()
@@ -154,8 +168,14 @@ impl Instance {
         if let Some((name, value)) = query {
             request = request.query(name, value);
         }
-        if let Some(token) = &self.token {
-            request = request.header("Authorization", format!("Bearer {}", token.expose()));
+        let token = self
+            .token
+            .as_ref()
+            .ok_or_else(|| InstanceError::NoToken(self.address.clone()))?;
+        request = request.header("Authorization", format!("Bearer {}", token.expose()));
+        if !body.is_empty() {
+            // Who is refused is told before a long body is sent.
+            request = request.header("Expect", "100-continue");
         }
         let limit = Some(patience.saturating_add(ANSWER));
         let request = request.config().timeout_global(limit).build();
@@ -164,9 +184,12 @@ impl Instance {
 
     /// What an answer says, if it is one that something was done.
     fn said(&self, answer: Result<Response<Body>, ureq::Error>) -> Result<String, InstanceError> {
-        let silent = |source: ureq::Error| InstanceError::Silent {
-            address: self.address.clone(),
-            source: Box::new(source),
+        let silent = |source: ureq::Error| {
+            let (address, source) = (self.address.clone(), Box::new(source));
+            match was_sent(&source) {
+                true => InstanceError::Silent { address, source },
+                false => InstanceError::Unreached { address, source },
+            }
         };
         let mut answer = answer.map_err(silent)?;
         let said = answer.body_mut().read_to_string().map_err(silent)?;
@@ -180,6 +203,17 @@ impl Instance {
             status: answer.status().as_u16(),
             said: said.unwrap_or_else(|| "there is no such thing".to_owned()),
         })
+    }
+}
+
+/// Whether a request may have come to the other side before it went wrong.
+fn was_sent(error: &ureq::Error) -> bool {
+    use ureq::{Error, Timeout};
+    match error {
+        Error::HostNotFound | Error::ConnectionFailed | Error::BadUri(_) | Error::Http(_) => false,
+        Error::Timeout(Timeout::Resolve | Timeout::Connect) => false,
+        Error::Io(error) => error.kind() != std::io::ErrorKind::ConnectionRefused,
+        _ => true,
     }
 }
 
@@ -199,14 +233,18 @@ mod tests {
             "http://a/models",
             "http://a?b",
             "http://me:mine@a",
+            "https://me:mine@a",
+            "http://a:99999",
+            "http://a:",
+            "http://a:94a4",
             "http://",
             "",
         ] {
             let said = Instance::at(wrong, None).err().map(|it| it.to_string());
-            assert!(said.unwrap().contains("http://10.0.0.7:9464"), "{wrong}");
+            let said = said.unwrap();
+            let told = said.contains("http://10.0.0.7:9464") || said.contains("no https");
+            assert!(told && !said.contains("mine"), "{wrong}: {said}");
         }
-        let said = Instance::at("https://a", None).err().unwrap().to_string();
-        assert!(said.contains("no https"), "{said}");
     }
 
     #[test]

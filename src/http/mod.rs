@@ -1,4 +1,5 @@
-//! Metrics, health and status over HTTP/1, which show no record and need no token; and orders, which do.
+//! Metrics, health and status over HTTP/1, which show no record and need no token; and orders, which do. Both sides of them:
+//! the daemon that answers, and the command that asks it.
 
 use std::future::{Future, IntoFuture};
 use std::io;

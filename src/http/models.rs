@@ -8,19 +8,17 @@ use axum::body::Bytes;
 use axum::extract::{self, DefaultBodyLimit, Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{MethodRouter, post};
+use axum::routing::{MethodRouter, get, post};
 use axum::{Json, Router};
 use serde::Deserialize;
+use tokio::sync::Mutex;
 
 use super::orders::{NO_STORE, Orders};
 use crate::config;
-use crate::registry::{Hand, Store};
+use crate::registry::{Done, Hand, MAX_FILE, Store};
 
 /// How long an answer waits for every instance to take a model, where nothing else is asked for.
 pub const PATIENCE: Duration = Duration::from_secs(10);
-
-/// Longer than any model: a request must not fill the memory.
-const LARGEST_MODEL: usize = 256 << 20;
 
 /// Waits for so long until every instance has taken a version, and says how far that went.
 pub type Rollout = dyn Fn(&str, Duration) -> anyhow::Result<String> + Send + Sync;
@@ -54,7 +52,7 @@ pub(super) fn router() -> Router<Orders> {
         .route("/delete/{version}", by_version(Hand::Delete))
         .route(
             "/import",
-            post(import).layer(DefaultBodyLimit::max(LARGEST_MODEL)),
+            post(import).layer(DefaultBodyLimit::max(MAX_FILE as usize)),
         )
 }
 
@@ -100,17 +98,29 @@ async fn import(State(orders): State<Orders>, model: Bytes) -> Response {
     with(orders, move |models| {
         let from = Path::new("what was sent");
         let added = models.store.take_in(&model, from, models.keep)?;
-        Ok(added.to_string())
+        Ok((StatusCode::OK, added.to_string()))
     })
     .await
 }
 
-/// The ledger of the store: it needs no token, for no record is in it.
-pub(super) async fn list(State(orders): State<Orders>) -> Response {
+/// The route of the store's ledger. It needs no token, for no record is in it; so one request at a time looks at the store,
+/// and the others wait where they take no thread.
+pub(super) fn ledger() -> MethodRouter<Orders> {
+    let turn = Arc::new(Mutex::new(()));
+    get(move |State(orders)| list(orders, Arc::clone(&turn)))
+}
+
+async fn list(orders: Orders, turn: Arc<Mutex<()>>) -> Response {
     let Some(models) = orders.models else {
         return (StatusCode::NOT_FOUND, NO_STORE).into_response();
     };
-    match tokio::task::spawn_blocking(move || models.store.ledger()).await {
+    let turn = turn.lock_owned().await;
+    let look = move || {
+        let ledger = models.store.ledger();
+        drop(turn);
+        ledger
+    };
+    match tokio::task::spawn_blocking(look).await {
         Ok(Ok(ledger)) => Json(ledger).into_response(),
         Ok(Err(error)) => (StatusCode::SERVICE_UNAVAILABLE, format!("{error}\n")).into_response(),
         Err(_) => PANIC.into_response(),
@@ -122,28 +132,28 @@ const PANIC: (StatusCode, &str) = (StatusCode::INTERNAL_SERVER_ERROR, "it ended 
 /// Answers with what `work` says; it may wait.
 async fn with(
     orders: Orders,
-    work: impl FnOnce(&Models) -> anyhow::Result<String> + Send + 'static,
+    work: impl FnOnce(&Models) -> anyhow::Result<(StatusCode, String)> + Send + 'static,
 ) -> Response {
     let Some(models) = orders.models else {
         return (StatusCode::CONFLICT, NO_STORE).into_response();
     };
     match tokio::task::spawn_blocking(move || work(&models)).await {
-        Ok(Ok(said)) => (StatusCode::OK, said + "\n").into_response(),
+        Ok(Ok((status, said))) => (status, said + "\n").into_response(),
         Ok(Err(error)) => (StatusCode::CONFLICT, format!("{error:#}\n")).into_response(),
         Err(_) => PANIC.into_response(),
     }
 }
 
 impl Models {
-    /// Does it, and waits until every instance has taken it.
-    fn lend(&self, hand: &Hand, patience: Duration) -> anyhow::Result<String> {
-        let done = self.store.lend(hand)?;
-        match done.serves.filter(|_| !patience.is_zero()) {
-            Some(version) => {
-                let rollout = (self.rollout)(&version, patience)?;
-                Ok(format!("{}\n{rollout}", done.said))
-            }
-            None => Ok(done.said),
-        }
+    /// Does it, and waits until every instance has taken it: what is done is said even where one of them has not.
+    fn lend(&self, hand: &Hand, patience: Duration) -> anyhow::Result<(StatusCode, String)> {
+        let Done { said, serves } = self.store.lend(hand)?;
+        let Some(version) = serves.filter(|_| !patience.is_zero()) else {
+            return Ok((StatusCode::OK, said));
+        };
+        Ok(match (self.rollout)(&version, patience) {
+            Ok(rollout) => (StatusCode::OK, format!("{said}\n{rollout}")),
+            Err(error) => (StatusCode::GATEWAY_TIMEOUT, format!("{said}\n{error:#}")),
+        })
     }
 }

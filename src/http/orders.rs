@@ -5,11 +5,11 @@ use axum::extract::{Query, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::post;
 use jiff::Timestamp;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
-use tokio::sync::mpsc;
+use tokio::sync::mpsc::{self, error::TrySendError};
 
 use super::models::{self, Models};
 use crate::config::Secret;
@@ -43,7 +43,7 @@ pub(super) fn router(orders: Orders) -> Router {
         .route("/models/accept", post(accept))
         .nest("/models", models::router())
         .route_layer(middleware::from_fn_with_state(orders.clone(), guard))
-        .route("/models", get(models::list))
+        .route("/models", models::ledger())
         .with_state(orders)
 }
 
@@ -78,7 +78,9 @@ async fn accept(State(orders): State<Orders>, Query(since): Query<Since>) -> Res
 
 const WHEN: &str = "wanted: when the stream changed, as in ?from=2026-03-01T00:00:00Z\n";
 
-const BUSY: &str = "other orders wait to be taken: try again in a minute\n";
+const BUSY: &str = "another order is being taken: try again\n";
+
+const GONE: &str = "what trains here has ended: the log says why\n";
 
 pub(super) const NO_STORE: &str =
     "this needs a store of models: set model.store in the configuration\n";
@@ -105,7 +107,8 @@ impl Orders {
         };
         match taker.try_send(order) {
             Ok(()) => (StatusCode::ACCEPTED, "taken; /status says how it goes\n"),
-            Err(_) => (StatusCode::SERVICE_UNAVAILABLE, BUSY),
+            Err(TrySendError::Full(_)) => (StatusCode::SERVICE_UNAVAILABLE, BUSY),
+            Err(TrySendError::Closed(_)) => (StatusCode::SERVICE_UNAVAILABLE, GONE),
         }
     }
 }

@@ -20,7 +20,7 @@ const KEY: &str = "outlierd";
 const MAX_HEADER: u64 = 8 << 20;
 
 /// A file larger than this is refused before it is read.
-pub(super) const MAX_FILE: u64 = 2 << 30;
+pub const MAX_FILE: u64 = 2 << 30;
 
 /// A golden row's score may differ by this much, relative to its size and at least absolutely:
 /// another processor rounds differently.
@@ -101,7 +101,10 @@ pub fn load(path: &Path) -> Result<Stored, ModelError> {
 }
 
 /// The bytes at `path`, which are not checked.
-pub(super) fn read(path: &Path) -> Result<Vec<u8>, ModelError> {
+///
+/// # Errors
+/// When there is no file, it cannot be read, or it is larger than any model.
+pub fn read(path: &Path) -> Result<Vec<u8>, ModelError> {
     let io = |source: std::io::Error| match source.kind() {
         std::io::ErrorKind::NotFound => ModelError::Missing(path.to_owned()),
         _ => ModelError::Io {

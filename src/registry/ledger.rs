@@ -222,6 +222,18 @@ impl Ledger {
         Ok(())
     }
 
+    /// Has a candidate that is tried be tried for longer; what somebody has decided of meanwhile stays so.
+    pub fn prolong(&mut self, version: &str, until: jiff::Timestamp) {
+        let mut candidates = self
+            .models
+            .iter_mut()
+            .filter(|it| it.state == State::Candidate);
+        let tried = candidates.find(|it| it.version == version);
+        if let Some(until_now) = tried.and_then(|it| it.shadow_until.as_mut()) {
+            *until_now = until;
+        }
+    }
+
     /// A candidate whose time beside the one that serves is over.
     pub fn trial_due(&self, now: jiff::Timestamp) -> Option<&Entry> {
         let is_over = |entry: &&Entry| entry.shadow_until.is_some_and(|until| until <= now);

@@ -20,7 +20,7 @@ mod trainer;
 mod whole;
 
 pub use error::StoreError;
-pub use file::{ModelError, Stored, load, save};
+pub use file::{MAX_FILE, ModelError, Stored, load, read, save};
 pub use hands::{Done, Hand};
 pub use ledger::{Entry, Lease, Ledger, LedgerError, State};
 pub use manifest::{Manifest, ManifestMember};

@@ -72,9 +72,11 @@ impl Trainer {
         }))
     }
 
+    /// Whether the right is still held: asked within each change that a trainer makes.
+    ///
     /// # Errors
     /// When another has taken over.
-    pub(super) fn check(&self, ledger: &Ledger) -> Result<(), StoreError> {
+    pub fn check(&self, ledger: &Ledger) -> Result<(), StoreError> {
         match &self.by {
             Some(by) if !ledger.is_leased(by) => Err(StoreError::Overtaken),
             _ => Ok(()),

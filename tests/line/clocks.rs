@@ -1,9 +1,10 @@
 //! Clocks that jump, and that differ between instances.
 
 use std::io::{BufRead, BufReader, Read};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
@@ -32,7 +33,11 @@ fn fed(broker: &Broker, setup: &Setup) {
 
 #[test]
 fn a_clock_that_jumps_over_slots_has_one_model_trained_and_one_that_goes_back_none() {
+    // Half a day from every slot.
     let clock = Clock::new();
+    let since_midnight = Duration::from_secs(Timestamp::now().as_second() as u64 % 86_400);
+    let noon = DAY + DAY / 2 - since_midnight;
+    clock.ahead(noon);
     let broker = Broker::start(&topics(1));
     let mut setup = Setup::new(&broker.address)
         .with_store()
@@ -53,7 +58,7 @@ fn a_clock_that_jumps_over_slots_has_one_model_trained_and_one_that_goes_back_no
         })
     };
     let today = another_than(&Value::Null);
-    clock.ahead(3 * DAY);
+    clock.ahead(noon + 3 * DAY);
     let last = until("the end of the retrain", || {
         let last = daemon.status()["retrain"]["last"].clone();
         (!last.is_null()).then_some(last)
@@ -62,14 +67,25 @@ fn a_clock_that_jumps_over_slots_has_one_model_trained_and_one_that_goes_back_no
     let in_three_days = another_than(&today);
     // Each time the next slot is shown, it was looked for those that are due.
     for days in [0, 1, 2, 0, 1, 2] {
-        clock.ahead(days * DAY);
-        another_than(&next());
+        let before = next();
+        clock.ahead(noon + days * DAY);
+        another_than(&before);
     }
-    clock.ahead(3 * DAY);
+    clock.ahead(noon + 3 * DAY);
     until("the third day", || (next() == in_three_days).then_some(()));
     assert_eq!(daemon.status()["retrain"]["last"], last);
     assert_eq!(daemon.stderr().matches("a retrain begins").count(), 1);
     assert!(daemon.terminate().success());
+}
+
+/// A process that does not outlive the test, even where it is stopped.
+struct Killed(Child);
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        self.0.kill().ok();
+        self.0.wait().ok();
+    }
 }
 
 #[test]
@@ -83,7 +99,7 @@ fn of_two_that_hold_the_right_to_train_for_a_moment_the_late_one_changes_nothing
         .set("train", "max_steps", "1500");
     fed(&broker, &setup);
     let config = setup.write();
-    let mut late = Command::new(env!("CARGO_BIN_EXE_outlierd"))
+    let late = Command::new(env!("CARGO_BIN_EXE_outlierd"))
         .args(["retrain", "--json", "-c", config.to_str().unwrap()])
         .env("OUTLIERD__TRAIN__SEED", "2")
         .stdin(Stdio::null())
@@ -91,10 +107,12 @@ fn of_two_that_hold_the_right_to_train_for_a_moment_the_late_one_changes_nothing
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
+    let mut late = Killed(late);
+    let late = &mut late.0;
     let mut told = BufReader::new(late.stdout.take().unwrap()).lines();
     let trains = told.find(|line| line.as_ref().unwrap().contains("\"training\""));
     assert!(trains.is_some());
-    let pid = Pid::from_child(&late);
+    let pid = Pid::from_child(late);
     kill_process(pid, Signal::STOP).unwrap();
     // By its own clock the other's right has run out.
     let clock = Clock::new();

@@ -202,7 +202,7 @@ fn what_an_instance_does_not_do_is_said() {
     let wrong = wrong.to_str().unwrap();
     let release = ["models", "release", "--url", &url];
     for (arguments, why) in [
-        (&release[..], "(401)"),
+        (&release[..], "set OUTLIERD_TOKEN"),
         (&[&release[..], &["--token-file", wrong]].concat(), "(401)"),
         (
             &[&release[..], &["--token-file", "/nowhere"]].concat(),
@@ -222,7 +222,11 @@ fn what_an_instance_does_not_do_is_said() {
         (&["models", "list", "--url", "here"], "http://10.0.0.7:9464"),
         (
             &["models", "list", "--url", "http://127.0.0.1:1"],
-            "does not answer",
+            "cannot be reached",
+        ),
+        (
+            &["models", "list", "--url", &url, "-c", "x.toml"],
+            "cannot be used with",
         ),
         (
             &["models", "list", "--token-file", wrong],
@@ -238,7 +242,21 @@ fn what_an_instance_does_not_do_is_said() {
         );
         assert!(!ended.stderr.contains("let-us"), "{}", ended.stderr);
     }
-    // Without a model of its own nothing is lost of what is no model.
+    // Whoever may not is told so before all of it is sent.
+    let large = setup.path("large");
+    std::fs::write(&large, vec![0; 16 << 20]).unwrap();
+    let large = large.to_str().unwrap();
+    let import = [
+        "models",
+        "import",
+        large,
+        "--url",
+        &url,
+        "--token-file",
+        wrong,
+    ];
+    let ended = outlierd(&import);
+    assert!(ended.stderr.contains("(401)"), "{}", ended.stderr);
     let ended = ask(&daemon, &["models", "import", wrong]);
     assert!(ended.stderr.contains("(409)"), "{}", ended.stderr);
     let (status, told) = daemon.post("/models/release?wait=soon", Some("let-me"));

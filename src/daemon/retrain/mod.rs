@@ -76,8 +76,10 @@ pub(super) struct Retrainer {
     tries: bool,
     /// Not before this is anything due by itself: another instance is at it, or a trial has failed.
     not_before: Option<Instant>,
-    /// What was asked for while another retrain was at work: that one does not do it.
-    accept: Option<Timestamp>,
+    /// What was asked for while something else was at work that does not do it. Of two the newest.
+    waiting: Option<Task>,
+    /// When the slot that is due begins: a part of the jitter after it was seen.
+    begins: Option<Instant>,
     /// When the last one began.
     began: Option<Instant>,
     shown: Arc<Mutex<Retraining>>,
@@ -112,7 +114,8 @@ impl Retrainer {
             }),
             tries: config.retrain.shadow.is_some(),
             not_before: None,
-            accept: None,
+            waiting: None,
+            begins: None,
             began: None,
             shown: Arc::default(),
             metrics: Arc::clone(metrics),
@@ -137,20 +140,34 @@ impl Retrainer {
                     None => return,
                 },
                 () = tokio::time::sleep(LOOK) => {
-                    if let Some(from) = self.accept.take() {
-                        self.retrain(Task::Accept(from)).await;
-                    } else if self.has_drifted() {
-                        tracing::info!("the stream drifts: a new model is trained");
-                        self.retrain(Task::Train(None)).await;
-                    } else if let Some(task) = self.due() {
-                        if let Task::Train(_) = task {
-                            tokio::time::sleep(self.pause()).await;
-                        }
+                    if let Some(task) = self.next_task() {
                         self.retrain(task).await;
                     }
                 }
             }
         }
+    }
+
+    /// What is to be done now, if anything is.
+    fn next_task(&mut self) -> Option<Task> {
+        if self.not_before.is_some_and(|then| Instant::now() < then) {
+            return None;
+        }
+        if let Some(task) = self.waiting.take() {
+            return Some(task);
+        }
+        if self.has_drifted() {
+            tracing::info!("the stream drifts: a new model is trained");
+            return Some(Task::Train(None));
+        }
+        let task = self.due();
+        if !matches!(task, Some(Task::Train(_))) {
+            self.begins = None;
+            return task;
+        }
+        let pause = self.pause();
+        let begins = *self.begins.get_or_insert_with(|| Instant::now() + pause);
+        task.filter(|_| Instant::now() >= begins)
     }
 
     fn has_drifted(&mut self) -> bool {
@@ -161,8 +178,7 @@ impl Retrainer {
 
     /// What is to be done by itself: a slot of the schedule, or a candidate that is to be judged again.
     fn due(&self) -> Option<Task> {
-        let waits = self.not_before.is_some_and(|then| Instant::now() < then);
-        if waits || (self.schedule.is_none() && !self.tries) {
+        if self.schedule.is_none() && !self.tries {
             return None;
         }
         // A ledger that cannot be read is said elsewhere.
@@ -205,11 +221,12 @@ impl Retrainer {
             ..Running::default()
         });
         self.metrics.retrain_running.set(1);
+        self.begins = None;
         if !matches!(task, Task::Trial(_)) {
             self.began = Some(Instant::now());
         }
         let ended = match self.start(&task) {
-            Ok(child) => self.listen(child).await,
+            Ok(child) => self.listen(child, &task).await,
             Err(error) => Ended::failed(format!("starting it: {error}")),
         };
         self.metrics.retrain_running.set(0);
@@ -222,6 +239,10 @@ impl Retrainer {
         self.not_before = pause.map(|pause| Instant::now() + pause);
         if let Some(slot) = slot.filter(|_| ended.outcome == RetrainOutcome::Failed) {
             self.pass(slot);
+        }
+        if ended.outcome == RetrainOutcome::Elsewhere && matches!(task, Task::Accept(_)) {
+            // What the other one does is not what was asked for.
+            self.waiting.get_or_insert(task);
         }
         self.conclude(ended);
     }
@@ -255,7 +276,7 @@ impl Retrainer {
     }
 
     /// Follows its progress to its end; kills it when that is asked for.
-    async fn listen(&mut self, mut child: Child) -> Ended {
+    async fn listen(&mut self, mut child: Child, task: &Task) -> Ended {
         let Some(output) = child.stdout.take() else {
             return Ended::failed("it has no output".to_owned());
         };
@@ -283,9 +304,14 @@ impl Retrainer {
                         cancelled = true;
                         child.start_kill().ok();
                     }
-                    Some(Order::Accept(from)) => self.accept = Some(from),
-                    // One is at work: that is what is wanted.
-                    Some(Order::Retrain) => {}
+                    Some(Order::Accept(from)) => self.waiting = Some(Task::Accept(from)),
+                    Some(Order::Retrain) => match task {
+                        Task::Trial(_) => {
+                            self.waiting.get_or_insert(Task::Train(None));
+                        }
+                        // That is what is wanted.
+                        Task::Train(_) | Task::Accept(_) => {}
+                    },
                     None => return Ended::failed("the daemon ends".to_owned()),
                 },
             }
