@@ -54,7 +54,8 @@ pub(super) fn models(instance: &Instance, command: &ModelsCommand) -> anyhow::Re
             Ok(())
         }
         ModelsCommand::List { json } => {
-            models::list(&instance.ledger()?, &"its store", |_| None, *json)
+            let (ledger, training) = (instance.ledger()?, instance.training()?);
+            models::list(&ledger, &"its store", |_| None, training, *json)
         }
         ModelsCommand::Import { file } => {
             say!("{}", instance.import(&registry::read(file)?)?);

@@ -4,6 +4,7 @@ use std::fmt::Display;
 use std::time::Duration;
 
 use anyhow::Context;
+use jiff::Timestamp;
 use serde_json::json;
 
 use super::{diff, instance, load, retrain, show};
@@ -21,8 +22,12 @@ pub(super) fn run(arguments: &Models) -> anyhow::Result<()> {
     let store = store(&config)?;
     match &arguments.command {
         ModelsCommand::List { json } => {
-            let found = |entry: &Entry| Some(Found::of(&store, entry));
-            list(&store.ledger()?, &store, found, *json)
+            let (ledger, found) = (store.ledger()?, |entry: &Entry| {
+                Some(Found::of(&store, entry))
+            });
+            let trains = ledger.is_training(Timestamp::now());
+            let training = trains.then(|| "a retrain is at work".to_owned());
+            list(&ledger, &store, found, training, *json)
         }
         ModelsCommand::Show { model, json } => {
             let version = store.find(&model.version)?;
@@ -126,11 +131,12 @@ fn lend(config: &Config, store: &Store, hand: &Hand, patience: Duration) -> anyh
     Ok(())
 }
 
-/// Names the models of a ledger, and what is `found` of each, if that is looked at.
+/// Names the models of a ledger, what is `found` of each, if that is looked at, and how far a retrain is, if one is known of.
 pub(super) fn list(
     ledger: &Ledger,
     place: &dyn Display,
     found: impl Fn(&Entry) -> Option<Found>,
+    training: Option<String>,
     json: bool,
 ) -> anyhow::Result<()> {
     let models: Vec<(&Entry, Option<Found>)> = ledger
@@ -147,7 +153,7 @@ pub(super) fn list(
                 None => json!(entry),
             })
             .collect();
-        let whole = json!({"held": ledger.held, "models": models});
+        let whole = json!({"held": ledger.held, "models": models, "training": training});
         say!("{}", serde_json::to_string_pretty(&whole)?);
         return Ok(());
     }
@@ -164,6 +170,9 @@ pub(super) fn list(
             entry.since,
             found.unwrap_or_default()
         );
+    }
+    if let Some(training) = training {
+        say!("{training}");
     }
     if ledger.held {
         say!("rolled back: no model is promoted by itself until `outlierd models release`");

@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
 use ureq::http::{Response, Uri};
 use ureq::{Agent, Body};
 
@@ -148,7 +150,30 @@ impl Instance {
     /// # Errors
     /// When it has none or cannot read it, or nobody answers.
     pub fn ledger(&self) -> Result<Ledger, InstanceError> {
-        let request = self.agent.get(format!("{}/models", self.address));
+        self.get("/models")
+    }
+
+    /// How far the retrain is that it runs, if it runs one.
+    ///
+    /// # Errors
+    /// When nobody answers.
+    pub fn training(&self) -> Result<Option<String>, InstanceError> {
+        let status: Value = self.get("/status")?;
+        let running = &status["retrain"]["running"];
+        let phase = running["phase"].as_str();
+        Ok(phase.map(|phase| match running["steps"].as_u64() {
+            Some(steps) if steps > 0 => {
+                format!(
+                    "a retrain is at work: {phase}, step {} of {steps}",
+                    running["step"]
+                )
+            }
+            _ => format!("a retrain is at work: {phase}"),
+        }))
+    }
+
+    fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, InstanceError> {
+        let request = self.agent.get(format!("{}{path}", self.address));
         let request = request.config().timeout_global(Some(ANSWER)).build();
         let text = self.said(request.call())?;
         serde_json::from_str(&text).map_err(|source| InstanceError::Foreign {

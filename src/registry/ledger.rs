@@ -280,6 +280,13 @@ impl Ledger {
         self.training.as_ref().is_some_and(|lease| lease.by == by)
     }
 
+    /// Whether somebody trains by a lease.
+    pub fn is_training(&self, now: jiff::Timestamp) -> bool {
+        self.training
+            .as_ref()
+            .is_some_and(|lease| lease.until > now)
+    }
+
     fn entry(&mut self, version: &str) -> Result<&mut Entry, LedgerError> {
         let mut models = self.models.iter_mut();
         models

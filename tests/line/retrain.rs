@@ -314,6 +314,10 @@ fn a_retrain_that_is_killed_or_cancelled_is_nothing_to_the_line() {
     };
     post(&daemon, "/retrain", Some("let-me"));
     until("training", trains);
+    let listed = outlierd(&["models", "list", "--url", &daemon.url()]);
+    let at_work = "a retrain is at work: training, step ";
+    assert!(listed.stdout.contains(at_work), "{listed:?}");
+    assert!(listed.stdout.contains(&before), "{listed:?}");
     post(&daemon, "/retrain/cancel", Some("let-me"));
     let first = until("its end", || last(&daemon));
     assert_eq!(

@@ -153,7 +153,7 @@ impl Client {
         messages
     }
 
-    /// The next offset to be written, by partition.
+    /// The next offset to be written, by partition; where a transaction is open, its first.
     pub fn ends(&self, topic: &str) -> Offsets {
         // Brokers may be on their way back.
         until("the ends of a topic", || {
