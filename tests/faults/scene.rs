@@ -7,7 +7,7 @@ use crate::audit;
 use crate::cluster::Cluster;
 use crate::harness::{Client, Outlierd, Record, Setup, until};
 use crate::stream::{PARTITIONS, Stream};
-use crate::verifier::{Findings, Seen, Witness, verify};
+use crate::verifier::{Findings, Seen, Witness, verify, wait_settled};
 
 /// The promise that a cell holds the line to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -285,6 +285,9 @@ impl<'a> Scene<'a> {
             format!("{}.outliers", self.name),
             format!("{}.dead-letters", self.name),
         );
+        for topic in [&outliers, &dead] {
+            wait_settled(&self.client, &self.cluster.address, topic);
+        }
         let findings = verify(&self.stream, &self.client, &outliers, &dead);
         let stands = self.client.read(&outliers).len() as i64;
         let saw = self.witnessed().len() as i64;

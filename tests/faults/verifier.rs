@@ -12,7 +12,7 @@ use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 use serde_json::Value;
 
 use crate::harness::scores::score_bits;
-use crate::harness::{Client, Message};
+use crate::harness::{Client, Message, until};
 use crate::stream::{Place, Stream};
 
 /// What an output topic says.
@@ -50,6 +50,25 @@ impl Findings {
         let first = self.wrong.first().map_or("", String::as_str);
         Some(format!("{count} {what} {first}"))
     }
+}
+
+/// Waits until no transaction is open on `topic`: a reader of what is committed sees nothing behind the first open one, and
+/// that of an instance that has died stays open until the cluster ends it.
+#[track_caller]
+pub fn wait_settled(client: &Client, address: &str, topic: &str) {
+    let whole: BaseConsumer = ClientConfig::new()
+        .set("bootstrap.servers", address)
+        .set("isolation.level", "read_uncommitted")
+        .create()
+        .unwrap();
+    until("the end of all transactions", || {
+        let committed = client.ends(topic);
+        let behind = committed.iter().any(|(&partition, &end)| {
+            let ends = whole.fetch_watermarks(topic, partition, Duration::from_secs(30));
+            !ends.is_ok_and(|ends| ends.1 == end)
+        });
+        (!behind).then_some(())
+    });
 }
 
 /// Every record's disposition on `outliers` and `dead_letters`, as a `read_committed` reader sees them.
