@@ -285,13 +285,14 @@ impl<'a> Scene<'a> {
             format!("{}.outliers", self.name),
             format!("{}.dead-letters", self.name),
         );
-        for topic in [&outliers, &dead] {
+        let audit = format!("{}.audit", self.name);
+        let topics = [&outliers, &dead].into_iter();
+        for topic in topics.chain(self.audited.then_some(&audit)) {
             wait_settled(&self.client, &self.cluster.address, topic);
         }
         let findings = verify(&self.stream, &self.client, &outliers, &dead);
         let stands = self.client.read(&outliers).len() as i64;
         let saw = self.witnessed().len() as i64;
-        let audit = format!("{}.audit", self.name);
         let exactly_once = self.mode == Mode::ExactlyOnce;
         let audit_fault = match self.audited {
             true => audit::fault(&self.stream, &self.client.read(&audit), exactly_once),
