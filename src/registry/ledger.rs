@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::lease::Lease;
 use super::report::Report;
 
 /// The format that is written, and the one that is read.
@@ -53,16 +54,6 @@ pub struct Entry {
     /// Until then it is tried beside the one that serves: it has passed its gate, and will be judged again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shadow_until: Option<jiff::Timestamp>,
-}
-
-/// Who trains, where that is not said by a lock.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Lease {
-    /// Names one process.
-    pub by: String,
-    /// When another may take over, unless it is renewed.
-    pub until: jiff::Timestamp,
 }
 
 /// All models of a store, in the order in which they came into their states.
@@ -256,35 +247,6 @@ impl Ledger {
     /// Notes that a slot of the schedule has been seen to.
     pub fn pass(&mut self, slot: jiff::Timestamp) {
         self.slot = self.slot.max(Some(slot));
-    }
-
-    /// Lets `by` train until `until`; not while another does.
-    pub fn lease(&mut self, by: &str, now: jiff::Timestamp, until: jiff::Timestamp) -> bool {
-        let taken = |lease: &Lease| lease.by != by && lease.until > now;
-        if self.training.as_ref().is_some_and(taken) {
-            return false;
-        }
-        let by = by.to_owned();
-        self.training = Some(Lease { by, until });
-        true
-    }
-
-    /// Lets `by` train for longer. It does not get back what another has had meanwhile, even if that one is done.
-    pub fn renew(&mut self, by: &str, until: jiff::Timestamp) -> bool {
-        let mine = self.training.as_mut().filter(|lease| lease.by == by);
-        mine.map(|lease| lease.until = until).is_some()
-    }
-
-    /// Whether it is `by` that trains.
-    pub fn is_leased(&self, by: &str) -> bool {
-        self.training.as_ref().is_some_and(|lease| lease.by == by)
-    }
-
-    /// Whether somebody trains by a lease.
-    pub fn is_training(&self, now: jiff::Timestamp) -> bool {
-        self.training
-            .as_ref()
-            .is_some_and(|lease| lease.until > now)
     }
 
     fn entry(&mut self, version: &str) -> Result<&mut Entry, LedgerError> {
