@@ -1,6 +1,7 @@
 //! What is fed, and what must come of it.
 
 use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -36,11 +37,23 @@ pub struct Stream {
     pub dead_letters: BTreeMap<Place, &'static str>,
 }
 
+/// Rows, and what the model says of them: the same in every cell, and judged once.
+fn judged(seed: u64, count: usize, setup: &Setup) -> (Vec<String>, Vec<Verdict>) {
+    type Judged = (Vec<String>, Vec<Verdict>);
+    static JUDGED: Mutex<BTreeMap<(u64, usize), Judged>> = Mutex::new(BTreeMap::new());
+    let mut known = JUDGED.lock().unwrap_or_else(PoisonError::into_inner);
+    let judge = || {
+        let rows = readings(seed, count, ODD);
+        let verdicts = verdicts(setup, &rows);
+        (rows, verdicts)
+    };
+    known.entry((seed, count)).or_insert_with(judge).clone()
+}
+
 impl Stream {
     /// `count` records, judged by `outlierd score`. One in `padded` outliers is long, if that is not 0.
     pub fn new(seed: u64, count: usize, padded: usize, setup: &Setup) -> Stream {
-        let mut rows = readings(seed, count, ODD);
-        let verdicts = verdicts(setup, &rows);
+        let (mut rows, verdicts) = judged(seed, count, setup);
         let (mut outliers, mut dead_letters) = (BTreeMap::new(), BTreeMap::new());
         let mut scores = BTreeMap::new();
         for (row, text) in rows.iter_mut().enumerate() {
