@@ -7,6 +7,8 @@ use clap::{Args, Subcommand};
 
 use super::{Asked, ConfigFile};
 use crate::config;
+use crate::http;
+use crate::registry::Hand;
 
 /// What a model is to the store stands in its ledger; a running daemon goes by it.
 #[derive(Debug, Args)]
@@ -113,4 +115,20 @@ pub enum LendCommand {
     ///
     /// Not the one that serves, a pinned one, or the parent of either.
     Delete(One),
+}
+
+impl LendCommand {
+    /// What is to be done, and how long every instance is waited for.
+    pub fn hand(&self) -> (Hand, Duration) {
+        let version = |one: &One| one.version.clone();
+        let (hand, wait) = match self {
+            LendCommand::Promote { model, wait } => (Hand::Promote(version(model)), *wait),
+            LendCommand::Rollback { version, wait } => (Hand::Rollback(version.clone()), *wait),
+            LendCommand::Release => (Hand::Release, Wait::default()),
+            LendCommand::Pin(model) => (Hand::Pin(version(model)), Wait::default()),
+            LendCommand::Unpin(model) => (Hand::Unpin(version(model)), Wait::default()),
+            LendCommand::Delete(model) => (Hand::Delete(version(model)), Wait::default()),
+        };
+        (hand, wait.wait.unwrap_or(http::PATIENCE))
+    }
 }

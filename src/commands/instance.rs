@@ -3,7 +3,7 @@
 use anyhow::Context;
 use jiff::Timestamp;
 
-use super::{material, models};
+use super::{listing, material};
 use crate::cli::{Asked, ModelsCommand, Retrain};
 use crate::config::Secret;
 use crate::http::Instance;
@@ -49,13 +49,13 @@ fn token(asked: &Asked) -> anyhow::Result<Option<Secret>> {
 pub(super) fn models(instance: &Instance, command: &ModelsCommand) -> anyhow::Result<()> {
     match command {
         ModelsCommand::Lend(command) => {
-            let (hand, patience) = models::hand(command);
+            let (hand, patience) = command.hand();
             say!("{}", instance.lend(&hand, patience)?);
             Ok(())
         }
         ModelsCommand::List { json } => {
             let (ledger, training) = (instance.ledger()?, instance.training()?);
-            models::list(&ledger, &"its store", |_| None, training, *json)
+            listing::print(&ledger, &"its store", |_| None, training, *json)
         }
         ModelsCommand::Import { file } => {
             say!("{}", instance.import(&registry::read(file)?)?);

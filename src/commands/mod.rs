@@ -2,9 +2,12 @@
 
 use std::process::ExitCode;
 
+use anyhow::Context;
+
 use crate::cli::{self, Cli, Command};
 use crate::config::{self, Config};
 use crate::kafka::Connection;
+use crate::registry::Store;
 
 /// Prints a line for the user. Unlike `println!` it does not panic when nobody reads on.
 macro_rules! say {
@@ -23,9 +26,11 @@ mod encode;
 mod evaluate;
 mod feed;
 mod feedback;
+mod gate;
 mod init;
 mod instance;
 mod latent_map;
+mod listing;
 mod material;
 mod models;
 mod printer;
@@ -80,6 +85,14 @@ pub fn dispatch(cli: Cli) -> ExitCode {
             }
         }
     }
+}
+
+/// The store of a configuration that has one.
+fn store(config: &Config) -> anyhow::Result<Store> {
+    Store::of(config).context(
+        "the configuration names one model file (model.path), and no store: set model.store = \"models\", and bring \
+         the model there with `outlierd models import`",
+    )
 }
 
 /// A defect for the tests, in development builds alone.

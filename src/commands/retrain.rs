@@ -9,7 +9,7 @@ use rustix::process::{Resource, Rlimit, nice, setrlimit};
 use serde_json::{Value, json};
 
 use super::material::{self, Material};
-use super::{instance, load, models, start_logging, trial};
+use super::{gate, instance, load, start_logging, store, trial};
 use crate::cli;
 use crate::config::Config;
 use crate::metrics::RetrainOutcome;
@@ -33,7 +33,7 @@ pub(super) fn run(arguments: &cli::Retrain) -> anyhow::Result<()> {
     if arguments.background {
         give_way(&config)?;
     }
-    let store = models::store(&config)?;
+    let store = store(&config)?;
     let mut tell = Teller::new(arguments.json);
     let Some(trainer) = store.trainer()? else {
         tell.say(&json!({"event": "done", "outcome": RetrainOutcome::Elsewhere.as_str()}))?;
@@ -197,7 +197,7 @@ fn conclude(
             outcome.as_str(),
             added.stored.model.provenance.rows
         );
-        text += &models::checks(report);
+        text += &gate::checks(report);
         text.trim_end().to_owned()
     })?;
     if outcome == RetrainOutcome::Candidate && !tell.json {

@@ -4,8 +4,8 @@ use anyhow::Context;
 use jiff::Timestamp;
 use serde_json::json;
 
+use super::gate;
 use super::material::{self, Material};
-use super::models;
 use super::retrain::{Teller, serving};
 use crate::config::Config;
 use crate::kafka::Bounds;
@@ -73,7 +73,7 @@ pub(super) fn run(
         "gate": report,
     });
     tell.end(&done, || {
-        let checks = models::checks(&report);
+        let checks = gate::checks(&report);
         format!(
             "{version}: {outcome}, beside {}\n{}",
             serving.version,
