@@ -1,5 +1,6 @@
 //! A running instance, asked over its HTTP.
 
+use std::io::ErrorKind;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -93,6 +94,7 @@ impl Instance {
             // The token is for the instance alone.
             .proxy(None)
             .timeout_connect(Some(CONNECT))
+            .timeout_await_100(Some(ANSWER))
             .build();
         Ok(Instance {
             address: format!("http://{authority}"),
@@ -237,7 +239,14 @@ fn was_sent(error: &ureq::Error) -> bool {
     match error {
         Error::HostNotFound | Error::ConnectionFailed | Error::BadUri(_) | Error::Http(_) => false,
         Error::Timeout(Timeout::Resolve | Timeout::Connect) => false,
-        Error::Io(error) => error.kind() != std::io::ErrorKind::ConnectionRefused,
+        // Of several addresses the last one's error.
+        Error::Io(error) => !matches!(
+            error.kind(),
+            ErrorKind::ConnectionRefused
+                | ErrorKind::AddrNotAvailable
+                | ErrorKind::NetworkUnreachable
+                | ErrorKind::NetworkDown
+        ),
         _ => true,
     }
 }

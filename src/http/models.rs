@@ -15,13 +15,17 @@ use tokio::sync::Mutex;
 
 use super::orders::{NO_STORE, Orders};
 use crate::config;
-use crate::registry::{Done, Hand, MAX_FILE, Store};
+use crate::registry::{Done, Hand, Store};
 
 /// How long an answer waits for every instance to take a model, where nothing else is asked for.
 pub const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Waits for so long until every instance has taken a version, and says how far that went.
 pub type Rollout = dyn Fn(&str, Duration) -> anyhow::Result<String> + Send + Sync;
+
+/// Eight networks of the widest layers that can be set come to 100 MB where there are 300 columns. What is sent by mistake
+/// must not fill the memory.
+const LARGEST_MODEL: usize = 256 << 20;
 
 /// The store, and what else it takes to change what serves.
 #[derive(Clone)]
@@ -52,7 +56,7 @@ pub(super) fn router() -> Router<Orders> {
         .route("/delete/{version}", by_version(Hand::Delete))
         .route(
             "/import",
-            post(import).layer(DefaultBodyLimit::max(MAX_FILE as usize)),
+            post(import).layer(DefaultBodyLimit::max(LARGEST_MODEL)),
         )
 }
 

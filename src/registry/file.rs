@@ -20,7 +20,7 @@ const KEY: &str = "outlierd";
 const MAX_HEADER: u64 = 8 << 20;
 
 /// A file larger than this is refused before it is read.
-pub const MAX_FILE: u64 = 2 << 30;
+pub(super) const MAX_FILE: u64 = 2 << 30;
 
 /// A golden row's score may differ by this much, relative to its size and at least absolutely:
 /// another processor rounds differently.

@@ -23,7 +23,7 @@ mod whole;
 
 pub use admission::{Added, Admission};
 pub use error::StoreError;
-pub use file::{MAX_FILE, ModelError, Stored, load, read, save};
+pub use file::{ModelError, Stored, load, read, save};
 pub use hands::{Done, Hand};
 pub use lease::Lease;
 pub use ledger::{Entry, Ledger, LedgerError, State};

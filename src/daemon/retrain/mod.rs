@@ -134,9 +134,11 @@ impl Retrainer {
             tokio::select! {
                 order = self.orders.recv() => match order {
                     Some(Order::Retrain) => self.retrain(Task::Train(None)).await,
-                    Some(Order::Accept(from)) => self.retrain(Task::Accept(from)).await,
-                    // There is nothing to cancel.
-                    Some(Order::Cancel) => {}
+                    Some(Order::Accept(from)) => {
+                        self.waiting = None;
+                        self.retrain(Task::Accept(from)).await;
+                    }
+                    Some(Order::Cancel) => self.waiting = None,
                     None => return,
                 },
                 () = tokio::time::sleep(LOOK) => {
@@ -302,6 +304,7 @@ impl Retrainer {
                 order = self.orders.recv(), if !cancelled => match order {
                     Some(Order::Cancel) => {
                         cancelled = true;
+                        self.waiting = None;
                         child.start_kill().ok();
                     }
                     Some(Order::Accept(from)) => self.waiting = Some(Task::Accept(from)),
