@@ -108,14 +108,11 @@ impl Instance {
     /// # Errors
     /// When it is not done, or nobody answers.
     pub fn lend(&self, hand: &Hand, patience: Duration) -> Result<String, InstanceError> {
-        if let Hand::Promote(version)
-        | Hand::Rollback(Some(version))
-        | Hand::Pin(version)
-        | Hand::Unpin(version)
-        | Hand::Delete(version) = hand
-            && (version.is_empty() || !version.chars().all(|it| it.is_ascii_alphanumeric()))
-        {
-            return Err(InstanceError::Version(version.clone()));
+        let is_one = |version: &&str| {
+            !version.is_empty() && version.chars().all(|it| it.is_ascii_alphanumeric())
+        };
+        if let Some(wrong) = hand.version().filter(|version| !is_one(version)) {
+            return Err(InstanceError::Version(wrong.to_owned()));
         }
         let path = format!("/models/{}", models::path(hand));
         let wait = ("wait", format!("{}ms", patience.as_millis()));

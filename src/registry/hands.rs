@@ -29,6 +29,20 @@ pub struct Done {
     pub serves: Option<String>,
 }
 
+impl Hand {
+    /// The version that it names, if it names one.
+    pub fn version(&self) -> Option<&str> {
+        match self {
+            Hand::Promote(version)
+            | Hand::Rollback(Some(version))
+            | Hand::Pin(version)
+            | Hand::Unpin(version)
+            | Hand::Delete(version) => Some(version),
+            Hand::Rollback(None) | Hand::Release => None,
+        }
+    }
+}
+
 impl Store {
     /// Does it, or changes nothing.
     ///

@@ -221,9 +221,7 @@ fn last(daemon: &Outlierd) -> Option<Value> {
 
 /// A store with a model, and a topic with rows to learn from.
 fn fed(broker: &Broker, steps: &str) -> Setup {
-    let setup = setup(&broker.address)
-        .set("http", "token", "{ env = \"OUTLIERD_TEST_TOKEN\" }")
-        .environment("OUTLIERD_TEST_TOKEN", "let-me");
+    let setup = setup(&broker.address).with_token();
     let records: Vec<Record> = readings(1, 3000, 100)
         .iter()
         .map(|row| Record::of(row.as_str()))

@@ -194,18 +194,13 @@ fn fails(broker: &Broker, setup: &Setup) -> (String, String) {
     (last["why"].as_str().unwrap().to_owned(), daemon.stderr())
 }
 
-fn with_token(setup: Setup) -> Setup {
-    setup
-        .set("http", "token", "{ env = \"OUTLIERD_TEST_TOKEN\" }")
-        .environment("OUTLIERD_TEST_TOKEN", "let-me")
-}
-
 #[test]
 fn a_retrain_that_wants_more_memory_than_it_may_have_is_nothing_to_the_line() {
     let broker = Broker::start(&topics(1));
     let setup = setup(&broker.address);
     fed(&setup, &Client::new(&broker.address), &ordinary(1, 800));
-    let setup = with_token(setup)
+    let setup = setup
+        .with_token()
         .set("retrain", "memory", "\"256MiB\"")
         .set("retrain", "threads", "8")
         .set("train", "hidden", "1024")
@@ -224,7 +219,9 @@ fn a_training_that_diverges_is_nothing_to_the_line() {
     let broker = Broker::start(&topics(1));
     let setup = setup(&broker.address);
     fed(&setup, &Client::new(&broker.address), &ordinary(1, 800));
-    let setup = with_token(setup).environment("OUTLIERD_PLANTED_DEFECT", "nan-loss");
+    let setup = setup
+        .with_token()
+        .environment("OUTLIERD_PLANTED_DEFECT", "nan-loss");
     let (_, said) = fails(&broker, &setup);
     assert!(said.contains("diverged"), "{said}");
 }

@@ -21,8 +21,7 @@ fn setup(broker: &Broker) -> Setup {
         .with_store()
         .set("model", "store", &format!("\"kafka://{STORE}\""))
         .set("train", "max_steps", "60")
-        .set("http", "token", "{ env = \"OUTLIERD_TEST_TOKEN\" }")
-        .environment("OUTLIERD_TEST_TOKEN", "let-me")
+        .with_token()
 }
 
 fn run(arguments: &[&str], config: &str) -> Ended {

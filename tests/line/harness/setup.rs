@@ -76,6 +76,12 @@ impl Setup {
             .set("train", "floors", "[0.5]")
     }
 
+    /// Whoever sends `let-me` may have models trained and changed.
+    pub fn with_token(self) -> Setup {
+        self.set("http", "token", "{ env = \"OUTLIERD_TEST_TOKEN\" }")
+            .environment("OUTLIERD_TEST_TOKEN", "let-me")
+    }
+
     pub fn fields(mut self, fields: &str) -> Setup {
         self.fields = fields.to_owned();
         self
